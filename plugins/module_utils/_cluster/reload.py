@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Table 4, reload: when a running process takes a changed file over. Only this table causes restarts.
+
+``live_since`` is the first Kubernetes minor (etcd: any) in which the input is taken over without a restart, None for never.
+``seconds`` is how long that may take at most; a slow live input is restarted instead where ``cheap`` says that a restart
+of the component costs no request (a leader-elected component with a standby).
+Source: Kubernetes v1.35.4, v1.36.2, v1.37.2 and etcd v3.6.16, v3.7.3, seen live on v1.37.2 (docs/design.md names the measurements).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+ALWAYS = (1, 0)
+NEVER = None
+
+
+class Reload(t.NamedTuple):
+    """How one component treats one input."""
+
+    component: str
+    input: str
+    live_since: tuple[int, int] | None
+    seconds: int
+
+
+RELOAD = (
+    Reload("kube-apiserver", "--client-ca-file", ALWAYS, 60),
+    Reload("kube-apiserver", "--requestheader-client-ca-file", ALWAYS, 60),
+    Reload("kube-apiserver", "--etcd-cafile", NEVER, 0),
+    Reload("kube-apiserver", "--service-account-key-file", NEVER, 0),
+    Reload("kube-apiserver", "leaf", ALWAYS, 60),
+    Reload("etcd", "--trusted-ca-file", NEVER, 0),
+    Reload("etcd", "--peer-trusted-ca-file", NEVER, 0),
+    Reload("etcd", "leaf", ALWAYS, 1),
+    Reload("kube-controller-manager", "--root-ca-file", NEVER, 0),
+    Reload("kube-controller-manager", "--client-ca-file", ALWAYS, 60),
+    Reload("kube-controller-manager", "--cluster-signing-cert-file", ALWAYS, 60),
+    Reload("kube-controller-manager", "--service-account-private-key-file", NEVER, 0),
+    Reload("kube-controller-manager", "kubeconfig certificate-authority", (1, 36), 300),
+    Reload("kube-controller-manager", "leaf", ALWAYS, 300),
+    Reload("kube-scheduler", "kubeconfig certificate-authority", (1, 36), 300),
+    Reload("kube-scheduler", "leaf", ALWAYS, 300),
+    Reload("kubelet", "clientCAFile", ALWAYS, 60),
+    Reload("kubelet", "kubeconfig certificate-authority", NEVER, 0),
+    Reload("kubelet", "leaf", NEVER, 0),
+)
+
+# Leader-elected, with a standby: restarting one costs no request, so it is not worth waiting minutes for a live reload.
+CHEAP = frozenset({"kube-controller-manager", "kube-scheduler"})
+PATIENCE_SECONDS = 60
+
+
+def must_restart(component: str, changed_input: str, minor: tuple[int, int]) -> bool:
+    """Say whether *component* of a cluster of version *minor* (1, 37) is restarted when *changed_input* changes.
+
+    :raises KeyError: for an input that the table does not know: a guess here would be an outage.
+    """
+    row = _ROWS[component, changed_input]
+    if row.live_since is None or minor < row.live_since:
+        return True
+    return component in CHEAP and row.seconds > PATIENCE_SECONDS
+
+
+_ROWS = {(row.component, row.input): row for row in RELOAD}
