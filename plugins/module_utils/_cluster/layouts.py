@@ -49,6 +49,7 @@ class Copy(t.NamedTuple):
     authority: str  # "" for the service-account pair
     key: str
     public: str
+    readers: tuple[str, ...]  # processes
 
 
 class Process(t.NamedTuple):
@@ -106,8 +107,10 @@ SYSTEMD = Layout(
     ),
     copies=(
         # The controller-manager accepts exactly one certificate in its signing file: a file of its own, never the bundle.
-        Copy("signer", "kubernetes", "{kubernetes_dir}/signing-ca.key", "{kubernetes_dir}/signing-ca.crt"),
-        Copy("service-accounts", "", "{kubernetes_dir}/service-accounts.key", "{kubernetes_dir}/service-accounts.pub"),
+        Copy("signer", "kubernetes", "{kubernetes_dir}/signing-ca.key", "{kubernetes_dir}/signing-ca.crt",
+             ("kube-controller-manager",)),
+        Copy("service-accounts", "", "{kubernetes_dir}/service-accounts.key", "{kubernetes_dir}/service-accounts.pub",
+             ("kube-apiserver", "kube-controller-manager")),
     ),
     processes=_PROCESSES,
 )

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""What the public modules are asked for on a host: the tables' rows as the items of pki_cert, ca_bundle and kubeconfig."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+import urllib.parse
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import Leaf
+
+CANARY_VALIDITY = "24h"
+CANARY_COMMON_NAME = {"front-proxy": "front-proxy-client"}  # --requestheader-allowed-names pins this name
+CANARY_USER = "pki-canary"
+
+
+class Cluster(t.NamedTuple):
+    """What the catalogue needs to know of the cluster as a whole."""
+
+    endpoint: str  # URL of the API, usually a load balancer's
+    service_cidr: str
+    domain: str
+    extra_sans: tuple[str, ...] = ()
+
+
+def cluster(description: t.Mapping[str, t.Any]) -> Cluster:
+    """Return the cluster that a description (the roles' ``pki_cluster`` dictionary) tells of."""
+    return Cluster(description["endpoint"], description["service_cidr"], description["domain"],
+                   tuple(description.get("extra_sans") or ()))
+
+
+def leaf_item(on: hosts.Host, leaf: Leaf, of: Cluster) -> dict[str, t.Any]:
+    """Return the pki_cert item of a catalogue row on a host."""
+    base = hosts.pairs(on)[leaf.name].base
+    return {
+        "name": leaf.name, "host": on.name, "authority": leaf.authority,
+        "certificate_path": f"{base}.crt", "key_path": f"{base}.key",
+        "common_name": leaf.common_name.format(node=on.node), "organizations": list(leaf.organizations),
+        "usages": list(leaf.usages), "sans": _sans(leaf.sans, on, of),
+    }
+
+
+def canary_item(on: hosts.Host, authority: str, generation: str) -> dict[str, t.Any]:
+    """Return the pki_cert item of a canary: a short-lived client certificate without rights and without SANs.
+
+    etcd compares SANs of a client on its peer port with the client's address, and passes a certificate that has none.
+    """
+    base = canary_base(on, authority, generation)
+    return {
+        "name": f"canary-{authority}-{generation}", "host": on.name, "authority": f"{authority}/{generation}",
+        "certificate_path": f"{base}.crt", "key_path": f"{base}.key",
+        "common_name": CANARY_COMMON_NAME.get(authority, CANARY_USER), "organizations": [],
+        "usages": ["client_auth"], "sans": {"dns": [], "ip": [], "uri": []},
+        "validity": CANARY_VALIDITY, "renew_before": "12h",
+    }
+
+
+def canary_base(on: hosts.Host, authority: str, generation: str) -> str:
+    """Return where a canary's pair lives on the host, without its ending."""
+    return f"{on.state_dir}/canary-{authority}-{generation}"
+
+
+def canary_authorities(on: hosts.Host) -> list[str]:
+    """Return the authorities whose canaries some endpoint of the host is asked with."""
+    wanted = {"etcd": ("etcd",), "kube-apiserver": ("kubernetes", "front-proxy"),
+              "kube-controller-manager": ("kubernetes",), "kube-scheduler": ("kubernetes",)}
+    return sorted({authority for component in on.components for authority in wanted[component]})
+
+
+def kubeconfig_items(on: hosts.Host, of: Cluster) -> list[dict[str, t.Any]]:
+    """Return the kubeconfig items of a host: CA bundle and client pair by file, so that client-go can reload them."""
+    pairs, bundles = hosts.pairs(on), hosts.bundles(on)
+    return [
+        {
+            "name": row.name, "path": row.path, "current_context": "default",
+            "clusters": [{"name": "kubernetes", "server": of.endpoint,
+                          "certificate_authority_path": bundles[row.bundle].path, "embed": False}],
+            "users": [{"name": row.user, "client_certificate_path": f"{pairs[row.leaf].base}.crt",
+                       "client_key_path": f"{pairs[row.leaf].base}.key", "embed": False}],
+            "contexts": [{"name": "default", "cluster": "kubernetes", "user": row.user}],
+        }
+        for row in hosts.kubeconfigs(on)
+    ]
+
+
+def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return the ca_bundle item that makes a bundle hold exactly these certificates (PEM), in this order."""
+    return {"name": name, "path": hosts.bundles(on)[name].path, "certificates": list(certificates), "state": "exact"}
+
+
+def _sans(rule: str, on: hosts.Host, of: Cluster) -> dict[str, list[str]]:
+    if rule == "apiserver":
+        first_service = str(next(ipaddress.ip_network(of.service_cidr.split(",")[0]).hosts()))
+        names = [on.node, "kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{of.domain}",
+                 first_service, on.address, urllib.parse.urlsplit(of.endpoint).hostname or "", *of.extra_sans]
+    elif rule == "etcd":
+        names = [on.node, "localhost", on.address, "127.0.0.1", "::1"]
+    else:
+        names = []
+    sans: dict[str, list[str]] = {"dns": [], "ip": [], "uri": []}
+    for name in dict.fromkeys(filter(None, names)):
+        sans["ip" if _is_ip(name) else "dns"].append(name)
+    return sans
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""When a process started, on the clock of file modification times."""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+def started(pid: int) -> float | None:
+    """Return the start of a process in seconds since the epoch (resolution 1/100 s), None when it is gone.
+
+    /proc counts from boot; the boot time is taken from the two clocks rather than from /proc/stat, which has whole seconds.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
+            fields = handle.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if fields[0] == "Z":
+        return None
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")

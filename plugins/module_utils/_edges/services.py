@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Service managers: stop, start and look at a service. One class each; all have the same three methods."""
+
+from __future__ import annotations
+
+import configparser
+import http.client
+import socket
+import subprocess
+import typing as t
+import xmlrpc.client
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import processes
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+
+STOP_SECONDS = 120
+
+
+class Service(t.NamedTuple):
+    """A service as its manager sees it: ``pid`` 0 and ``started`` None when it is not running."""
+
+    pid: int
+    started: float | None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self.started is not None
+
+
+class Manager(t.Protocol):
+    """What a service manager can do for us."""
+
+    def look(self, name: str) -> Service:
+        """Return the service's main process."""
+
+    def stop(self, name: str) -> None:
+        """Stop it and return when its process is gone."""
+
+    def start(self, name: str) -> None:
+        """Start it; it need not be ready on return."""
+
+
+class Systemd:
+    """systemd, by systemctl: there is no library that every distribution's Python has."""
+
+    def look(self, name: str) -> Service:
+        """Return the unit's main process."""
+        pid = int(self._run("show", "--property=MainPID", "--value", name).strip() or 0)
+        return Service(pid, processes.started(pid) if pid else None)
+
+    def stop(self, name: str) -> None:
+        """Stop the unit; systemctl returns when its processes are gone."""
+        self._run("stop", name)
+
+    def start(self, name: str) -> None:
+        """Start the unit without waiting for a Type=notify readiness, which is asked for over TLS instead."""
+        self._run("start", "--no-block", name)
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(["systemctl", *arguments], capture_output=True, text=True, timeout=STOP_SECONDS, check=False)
+        if done.returncode:
+            raise PkiError(arguments[-1], f"systemctl {arguments[0]}: {done.stderr.strip()}", "see its journal")
+        return done.stdout
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over the supervisor's unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: str) -> http.client.HTTPConnection:
+        """Connect to the socket, whatever the host says."""
+        connection = http.client.HTTPConnection("localhost", timeout=STOP_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(STOP_SECONDS)
+        connection.sock.connect(self._path)
+        return connection
+
+
+class Supervisor:
+    """supervisord, by its XML-RPC interface (http://supervisord.org/api.html) on the socket that its configuration names."""
+
+    def __init__(self, config_path: str) -> None:
+        self._config_path = config_path
+        config = configparser.RawConfigParser()
+        if not config.read(config_path):
+            raise PkiError("supervisor", f"{config_path}: cannot be read", "set pki_supervisor_config")
+        path = config.get("unix_http_server", "file")
+        self._rpc = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_UnixTransport(path)).supervisor
+
+    def look(self, name: str) -> Service:
+        """Return the program's process."""
+        pid = int(self._call(name, lambda: self._rpc.getProcessInfo(name))["pid"])
+        return Service(pid, processes.started(pid) if pid else None)
+
+    def stop(self, name: str) -> None:
+        """Stop the program and wait until its process is reaped; a stopped one stays stopped."""
+        if self.look(name).pid:
+            self._call(name, lambda: self._rpc.stopProcess(name, True))
+
+    def start(self, name: str) -> None:
+        """Start the program unless it runs."""
+        if not self.look(name).pid:
+            self._call(name, lambda: self._rpc.startProcess(name, False))
+
+    def _call(self, name: str, call: t.Callable[[], t.Any]) -> t.Any:
+        try:
+            return call()
+        except xmlrpc.client.Fault as exc:
+            raise PkiError(name, f"supervisor: {exc.faultString}", f"look at supervisorctl -c {self._config_path} status") from exc
+        except OSError as exc:
+            raise PkiError(name, f"supervisor does not answer: {exc}", f"start it with {self._config_path}") from exc
+
+
+def manager(kind: str, config_path: str) -> Manager:
+    """Return the manager that *kind* names (``systemd`` or ``supervisor``)."""
+    return Supervisor(config_path) if kind == "supervisor" else Systemd()
