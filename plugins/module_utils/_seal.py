@@ -18,17 +18,15 @@ import binascii
 import json
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import ec, exceptions, hashes, serialization
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 try:
-    from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 except ImportError:
     # _cryptography_dep.py tells the user; importing this file alone must work without the library.
-    pass
+    AESGCM = HKDF = None
 
 VERSION = b"\x01"
 INFO = b"rekey.kubernetes seal 1"
@@ -105,7 +103,7 @@ def unseal(sealed: str, transport_key_pem: bytes, destination: Destination) -> b
         sender = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender_point)
         key, nonce = _derive(own.exchange(ec.ECDH(), sender), sender_point, _point(own.public_key()))
         return AESGCM(key).decrypt(nonce, body, destination.associated_data)
-    except (InvalidTag, ValueError) as exc:
+    except (exceptions.InvalidTag, ValueError) as exc:
         problem = "the sealed key cannot be opened: it is damaged, or was sealed for another transport key, copy or host"
         raise PkiError(item, problem, _SEAL_AGAIN) from exc
 
@@ -123,7 +121,7 @@ def _point(public_key: ec.EllipticCurvePublicKey) -> bytes:
 def _load_transport_key(pem: bytes, item: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as exc:
         raise PkiError(item, "the transport key is not a private key", _SEAL_AGAIN) from exc
     if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
         raise PkiError(item, "the transport key is not a P-256 key", _SEAL_AGAIN)
@@ -133,7 +131,7 @@ def _load_transport_key(pem: bytes, item: str) -> ec.EllipticCurvePrivateKey:
 def _load_transport_public_key(pem: str, item: str) -> ec.EllipticCurvePublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode("utf-8"))
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, exceptions.UnsupportedAlgorithm) as exc:
         raise PkiError(item, "transport_public_key is not a public key in PEM", _SEAL_AGAIN) from exc
     if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
         raise PkiError(item, "transport_public_key is not a P-256 key", _SEAL_AGAIN)
