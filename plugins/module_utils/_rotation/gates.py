@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""prove: what must be seen over TLS before a phase is left, and what of it is not seen yet. Pure.
+
+A gate is a list of expectations, each a dictionary with ``ask``:
+
+* ``serves``: ``endpoint`` shows a chain of ``generation``;
+* ``accepts`` / ``refuses``: ``endpoint`` lets a canary of ``generation`` in, or not;
+* ``offers``: ``endpoint`` offers exactly the CA subjects ``names`` (of our authorities) to its clients;
+* ``ready``: ``endpoint`` answers as a ready one;
+* ``fresh``: ``process`` runs and is not older than ``paths``, files that it reads only at its start;
+* ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
+* ``holds_at_least``: object ``name`` holds ``generations``, whatever else.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS, PUBLISHED, Endpoint
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation
+
+Expectation = t.Dict[str, t.Any]
+
+
+def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, published: t.Sequence[str] = (OLD, NEW)) -> list[Expectation]:
+    """Return what the host's endpoints must show once they have loaded what *expected* says is on its disk.
+
+    :param published: generations that the ConfigMap extension-apiserver-authentication holds by then.
+    """
+    gate: list[Expectation] = []
+    for endpoint in endpoints(on):
+        gate.append({"ask": "ready", "endpoint": endpoint.name})
+        if endpoint.serves:
+            gate.append({"ask": "serves", "endpoint": endpoint.name, "generation": expected["pairs"][endpoint.serves]["generation"]})
+        for authority, bundle in endpoint.judges:
+            if authority in rotation.generations:
+                held = rotation.names(authority, published) if bundle == PUBLISHED else expected["bundles"][bundle]["generations"]
+                gate += _canaries(endpoint, bundle, rotation.names(authority, (OLD, NEW)), held)
+        if endpoint.offers:
+            held = [name for _authority, bundle in endpoint.judges for name in expected["bundles"][bundle]["generations"]]
+            gate.append({"ask": "offers", "endpoint": endpoint.name, "generations": sorted(held)})
+    return gate + _fresh(on, rotation)
+
+
+def object_gate(phase: Phase, rotation: Rotation, before: t.Sequence[str]) -> list[Expectation]:
+    """Return what the cluster's objects must hold after *phase*.
+
+    :param before: generations (``old``, ``new``) that the control planes' bundles hold, in order.
+    """
+    gate: list[Expectation] = []
+    if "kubernetes" in rotation.generations:
+        gate.append({"ask": "holds", "name": "kube-root-ca.crt", "generations": rotation.names("kubernetes", before)})
+        if phase.side == CLIENTS:
+            gate.append({"ask": "holds", "name": "cluster-info", "generations": rotation.names("kubernetes", phase.trusts)})
+    for authority, name in (("kubernetes", "client-ca-file"), ("front-proxy", "requestheader-client-ca-file")):
+        if authority in rotation.generations:
+            exactly = phase.side == CLIENTS and OLD not in phase.trusts
+            gate.append({"ask": "holds" if exactly else "holds_at_least", "name": name,
+                         "generations": rotation.names(authority, before)})
+    return gate
+
+
+def trusted_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
+    """Return which generations the control planes' bundles hold after the phase *last*."""
+    held: tuple[str, ...] = (OLD,)
+    for phase in phases:
+        if phase.side == CONTROL_PLANE:
+            held = phase.trusts
+        if phase.name == last:
+            break
+    return held
+
+
+def published_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
+    """Return which generations extension-apiserver-authentication holds after *last*: API servers only ever add to it."""
+    held: tuple[str, ...] = (OLD,)
+    for phase in phases:
+        if phase.side == CONTROL_PLANE:
+            held = tuple(dict.fromkeys((*held, *phase.trusts)))
+        if phase.side == CLIENTS and OLD not in phase.trusts:
+            held = phase.trusts
+        if phase.name == last:
+            break
+    return held
+
+
+def endpoints(on: hosts.Host) -> list[Endpoint]:
+    """Return the TLS endpoints of the host's processes."""
+    return [endpoint for endpoint in ENDPOINTS if endpoint.process in on.components]
+
+
+def unmet(gate: t.Iterable[Expectation], observed: Observation) -> list[str]:
+    """Return what the observation does not show yet, one sentence each; empty when the gate is open."""
+    return [problem for expectation in gate for problem in [_PROBLEM[expectation["ask"]](expectation, observed)] if problem]
+
+
+def _canaries(endpoint: Endpoint, bundle: str, generations: t.Iterable[str], held: t.Sequence[str]) -> list[Expectation]:
+    gate: list[Expectation] = []
+    for generation in generations:
+        if generation in held:
+            gate.append({"ask": "accepts", "endpoint": endpoint.name, "generation": generation})
+        else:
+            gate.append({"ask": "refuses", "endpoint": endpoint.name, "generation": generation})
+    return gate
+
+
+def _fresh(on: hosts.Host, rotation: Rotation) -> list[Expectation]:
+    rows = hosts.bundles(on)
+    gate = []
+    for process in hosts.processes(on):
+        names = {
+            edge.bundle for edge in TRUST
+            if edge.component == process.name and edge.bundle in rows and must_restart(process.name, edge.input, rotation.minor)
+        }
+        gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
+    return gate
+
+
+def _serves(expectation: Expectation, observed: Observation) -> str:
+    seen = observed["endpoints"][expectation["endpoint"]]["serves"]
+    if seen == expectation["generation"]:
+        return ""
+    return f"{expectation['endpoint']} serves {seen or 'nothing we know'}, not yet {expectation['generation']}"
+
+
+def _canary(expectation: Expectation, observed: Observation) -> str:
+    seen = observed["endpoints"][expectation["endpoint"]]["canaries"].get(expectation["generation"], "not asked")
+    wanted = "accepted" if expectation["ask"] == "accepts" else "refused"
+    return "" if seen == wanted else f"{expectation['endpoint']}: canary of {expectation['generation']} is {seen}, must be {wanted}"
+
+
+def _offers(expectation: Expectation, observed: Observation) -> str:
+    seen = observed["endpoints"][expectation["endpoint"]]["offers"]
+    return "" if seen == expectation["generations"] else f"{expectation['endpoint']} offers {seen}, not {expectation['generations']}"
+
+
+def _ready(expectation: Expectation, observed: Observation) -> str:
+    seen = observed["endpoints"][expectation["endpoint"]]
+    return "" if seen["ready"] else f"{expectation['endpoint']} is not ready: {seen['error'] or 'no answer'}"
+
+
+def _is_fresh(expectation: Expectation, observed: Observation) -> str:
+    process = observed["processes"][expectation["process"]]
+    if not process["running"]:
+        return f"{expectation['process']} does not run"
+    older = [observed["bundles"][name]["path"] for name in expectation["bundles"]
+             if process["started"] < observed["bundles"][name]["changed_at"]]
+    return f"{expectation['process']} is older than {', '.join(older)}" if older else ""
+
+
+def _holds(expectation: Expectation, observed: Observation) -> str:
+    wanted = set(expectation["generations"])
+    for place, held in sorted(observed["objects"][expectation["name"]].items()):
+        exact = expectation["ask"] == "holds"
+        if (set(held) != wanted) if exact else not wanted <= set(held):
+            return f"{expectation['name']} in {place} holds {', '.join(held) or 'nothing we know'}, wanted {', '.join(sorted(wanted))}"
+    return ""
+
+
+_PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
+    "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
+    "holds": _holds, "holds_at_least": _holds,
+}

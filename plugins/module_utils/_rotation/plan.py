@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""plan: (observation, desired state) → actions, each with its reason. Pure; check mode, the run and a resume all call it.
+
+An observation of a host is the result of ``pki_host_info``::
+
+    {"bundles": {name: {"path", "generations": [...], "changed_at"}}, "pairs": {leaf: {"generation", "changed_at"}},
+     "copies": {name: {"generation", "changed_at"}}, "processes": {name: {"running", "started"}}, ...}
+
+Generations are named ``<authority>/<stamp>``, times are seconds since the epoch. The plan only ever moves forward: what is
+already where a phase, or a later one, wants it is left alone. So a killed run is resumed by running all phases again.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE, TRUST
+
+Observation = t.Mapping[str, t.Any]
+WINDOW_PROCESSES = frozenset({"kube-apiserver", "etcd"})
+SIGNER_INPUT = "--cluster-signing-cert-file"
+_LEAF = {leaf.name: leaf for leaf in LEAVES}
+
+
+class Rotation(t.NamedTuple):
+    """Which generation of each authority leaves and which comes, and the cluster's version as (major, minor)."""
+
+    generations: t.Mapping[str, t.Mapping[str, str]]  # authority -> {"old": name, "new": name}
+    minor: tuple[int, int]
+
+    def names(self, authority: str, which: t.Iterable[str]) -> list[str]:
+        """Return the generations' names, in the order asked for."""
+        return [self.generations[authority][one] for one in which]
+
+
+class Restart(t.NamedTuple):
+    """A process to restart and why nothing less will do."""
+
+    process: str
+    reasons: list[str]
+
+
+class Actions(t.NamedTuple):
+    """What one phase does on one host. ``bundles`` maps name → generations in order; ``reasons`` tell of every line."""
+
+    bundles: dict[str, list[str]]
+    leaves: list[str]
+    copies: list[str]
+    restarts: list[Restart]
+    reasons: list[str]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the host is where the phase wants it."""
+        return not (self.bundles or self.leaves or self.copies or self.restarts)
+
+    @property
+    def window(self) -> bool:
+        """Whether the host's API server must be stopped first and started last."""
+        return any(restart.process in WINDOW_PROCESSES for restart in self.restarts)
+
+
+def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation) -> Actions:
+    """Return what the phase has to do on a host; nothing where the host is there already, or further."""
+    reasons: list[str] = []
+    bundles = _bundle_changes(on, observed, phase, rotation, reasons)
+    leaves = [
+        name for name in hosts.pairs(on)
+        if name in phase.presents and _LEAF[name].authority in rotation.generations
+        and _behind(observed["pairs"][name], rotation.names(_LEAF[name].authority, [NEW])[0], name, reasons)
+    ]
+    copies = [
+        row.name for row in hosts.copies(on).values()
+        if row.name in phase.presents and row.authority in rotation.generations
+        and _behind(observed["copies"][row.name], rotation.names(row.authority, [NEW])[0], row.name, reasons)
+    ]
+    restarts = _restarts(on, observed, {*bundles}, {*leaves}, {*copies}, rotation)
+    for restart in restarts:
+        reasons += [f"restart {restart.process}: {reason}" for reason in restart.reasons]
+    return Actions(bundles, leaves, copies, restarts, reasons)
+
+
+def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rotation, now: float) -> dict[str, t.Any]:
+    """Return the observation as it will be once the actions are done at *now*."""
+    after = copy.deepcopy(dict(observed))
+    for name, generations in done.bundles.items():
+        after["bundles"][name].update(generations=generations, changed_at=now)
+    for name in done.leaves:
+        after["pairs"][name].update(generation=rotation.generations[_LEAF[name].authority][NEW], changed_at=now)
+    for name in done.copies:
+        after["copies"][name].update(generation=rotation.generations[hosts.copies(on)[name].authority][NEW], changed_at=now)
+    for restart in done.restarts:
+        after["processes"][restart.process].update(running=True, started=now)
+    return after
+
+
+def _position(generations: t.Sequence[str], old: str, new: str) -> int:
+    """0: the old generation alone, 1: both, 2: the new one alone."""
+    if new not in generations:
+        return 0
+    return 1 if old in generations else 2
+
+
+def _bundle_changes(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation, reasons: list[str]) -> dict[str, list[str]]:
+    changes = {}
+    for name, row in hosts.bundles(on).items():
+        if phase.side != CONTROL_PLANE or row.authority not in rotation.generations:
+            continue
+        old, new = rotation.names(row.authority, [OLD, NEW])
+        wanted = rotation.names(row.authority, phase.trusts)
+        found = observed["bundles"][name]["generations"]
+        if _position(found, old, new) < _position(wanted, old, new):
+            changes[name] = wanted
+            reasons.append(f"bundle {row.path}: trusts {' + '.join(found) or 'nothing'}, will trust {' + '.join(wanted)}")
+    return changes
+
+
+def _behind(found: t.Mapping[str, t.Any], wanted: str, name: str, reasons: list[str]) -> bool:
+    if found["generation"] == wanted:
+        return False
+    reasons.append(f"{name}: of {found['generation'] or 'no known generation'}, will be of {wanted}")
+    return True
+
+
+class _Input(t.NamedTuple):
+    name: str
+    path: str
+    changed_at: float
+    changes: bool
+
+
+def _restarts(on: hosts.Host, observed: Observation, bundles: set[str], leaves: set[str], copies: set[str], rotation: Rotation) -> list[Restart]:
+    restarts = []
+    for process in hosts.processes(on):
+        found = observed["processes"][process.name]
+        reasons = [] if found["running"] else ["is not running"]
+        for item in _inputs(on, process.name, observed, bundles, leaves, copies):
+            if not must_restart(process.name, item.name, rotation.minor):
+                continue
+            if item.changes:
+                reasons.append(f"reads {item.path} ({item.name}) only at its start")
+            elif found["running"] and found["started"] < item.changed_at:
+                reasons.append(f"is older than {item.path} ({item.name}), which it reads only at its start")
+        if reasons:
+            restarts.append(Restart(process.name, list(dict.fromkeys(reasons))))
+    return restarts
+
+
+def _inputs(on: hosts.Host, process: str, observed: Observation, bundles: set[str], leaves: set[str], copies: set[str]) -> list[_Input]:
+    """Return the files that a process reads, with the input of the reload table that names each."""
+    found = []
+    rows = hosts.bundles(on)
+    for edge in TRUST:
+        if edge.component == process and edge.bundle in rows:
+            found.append(_Input(edge.input, rows[edge.bundle].path, observed["bundles"][edge.bundle]["changed_at"], edge.bundle in bundles))
+    for name, pair in hosts.pairs(on).items():
+        if _LEAF[name].component == process:
+            found.append(_Input("leaf", f"{pair.base}.crt", observed["pairs"][name]["changed_at"], name in leaves))
+    for name, row in hosts.copies(on).items():
+        if process == "kube-controller-manager" and name == "signer":
+            found.append(_Input(SIGNER_INPUT, row.public, observed["copies"][name]["changed_at"], name in copies))
+    return found
+
+
+def whole(on_hosts: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], rotation: Rotation, now: float,
+          phases: t.Sequence[Phase] = ROTATION) -> list[tuple[Phase, dict[str, Actions]]]:
+    """Return the actions of every phase on every host, by applying each phase's plan to a model of the observation."""
+    expected = dict(observed)
+    plan = []
+    for phase in phases:
+        todo = {name: actions(on, expected[name], phase, rotation) for name, on in on_hosts.items()}
+        plan.append((phase, todo))
+        expected = {name: predict(on_hosts[name], expected[name], todo[name], rotation, now) for name in on_hosts}
+    return plan

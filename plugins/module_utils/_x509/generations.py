@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Which generation of an authority a certificate is, or is issued by."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import x509
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import issued_by
+
+
+class Generations:
+    """The known generations: name (``kubernetes/20261122T170000Z``) → CA certificate."""
+
+    def __init__(self, pem_by_name: t.Mapping[str, str]) -> None:
+        self._ca = {name: load_certificate(pem, name) for name, pem in pem_by_name.items()}
+        self._fingerprint = {_pem.split(pem, name)[0].fingerprint: name for name, pem in pem_by_name.items()}
+
+    def of_anchor(self, block: _pem.Block) -> str:
+        """Return the generation that a certificate of a bundle is; ``unknown <fingerprint>`` for a foreign one."""
+        return self._fingerprint.get(block.fingerprint, f"unknown sha256:{block.fingerprint[:16]}")
+
+    def of_leaf(self, certificate: x509.Certificate) -> str:
+        """Return the generation that issued a certificate; empty when none of ours did."""
+        return next((name for name, ca in self._ca.items() if issued_by(certificate, ca)), "")
+
+    def of_subject(self, name: str) -> str:
+        """Return the generation whose subject an RFC 4514 string is; the string itself for a foreign one."""
+        return next((generation for generation, ca in self._ca.items() if ca.subject.rfc4514_string() == name), name)
