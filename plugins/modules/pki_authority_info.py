@@ -73,6 +73,9 @@ generations:
     fingerprint_sha256:
       description: SHA-256 of the certificate.
       type: str
+    public_key_sha256:
+      description: SHA-256 of the public key.
+      type: str
     age_days:
       description: Days since its stamp.
       type: float
@@ -91,7 +94,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts impor
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
 
 STAMP = "%Y%m%dT%H%M%SZ"
-FACTS = ("common_name", "not_before", "not_after", "remaining_days", "fingerprint_sha256")
+FACTS = ("common_name", "not_before", "not_after", "remaining_days", "fingerprint_sha256", "public_key_sha256")
 
 
 def argument_spec() -> dict[str, t.Any]:

@@ -20,6 +20,15 @@ CANARY_COMMON_NAME = {"front-proxy": "front-proxy-client"}  # --requestheader-al
 CANARY_USER = "pki-canary"
 
 
+# Objects that carry trust to clients, as ca_bundle names them.
+_AUTHENTICATION = {"kind": "ConfigMap", "namespace": "kube-system", "name": "extension-apiserver-authentication"}
+_OBJECTS = {
+    "client-ca-file": {**_AUTHENTICATION, "field": 'data["client-ca-file"]'},
+    "requestheader-client-ca-file": {**_AUTHENTICATION, "field": 'data["requestheader-client-ca-file"]'},
+    "cluster-info": {"kind": "ConfigMap", "namespace": "kube-public", "name": "cluster-info", "field": "data.kubeconfig"},
+}
+
+
 class Cluster(t.NamedTuple):
     """What the catalogue needs to know of the cluster as a whole."""
 
@@ -92,6 +101,11 @@ def kubeconfig_items(on: hosts.Host, of: Cluster) -> list[dict[str, t.Any]]:
 def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
     """Return the ca_bundle item that makes a bundle hold exactly these certificates (PEM), in this order."""
     return {"name": name, "path": hosts.bundles(on)[name].path, "certificates": list(certificates), "state": "exact"}
+
+
+def object_item(name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
+    """Return the ca_bundle item of an object that carries trust to clients."""
+    return {"name": name, "object": _OBJECTS[name], "certificates": list(certificates), "state": "exact"}
 
 
 def _sans(rule: str, on: hosts.Host, of: Cluster) -> dict[str, list[str]]:

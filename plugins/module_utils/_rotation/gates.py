@@ -44,40 +44,13 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
         for authority, bundle in endpoint.judges:
             if authority in rotation.generations:
                 held = rotation.names(authority, published) if bundle == PUBLISHED else expected["bundles"][bundle]["generations"]
-                gate += _canaries(endpoint, bundle, rotation.names(authority, (OLD, NEW)), held)
+                # Where an object decides, an early phase of a resumed run may find it cleaned already: old is not asked for.
+                asked = (NEW,) if bundle == PUBLISHED and OLD in published else (OLD, NEW)
+                gate += _canaries(endpoint, rotation.names(authority, asked), held)
         if endpoint.offers:
             held = [name for _authority, bundle in endpoint.judges for name in expected["bundles"][bundle]["generations"]]
             gate.append({"ask": "offers", "endpoint": endpoint.name, "generations": sorted(held)})
     return gate + _fresh(on, rotation)
-
-
-def object_gate(phase: Phase, rotation: Rotation, before: t.Sequence[str]) -> list[Expectation]:
-    """Return what the cluster's objects must hold after *phase*.
-
-    :param before: generations (``old``, ``new``) that the control planes' bundles hold, in order.
-    """
-    gate: list[Expectation] = []
-    if "kubernetes" in rotation.generations:
-        gate.append({"ask": "holds", "name": "kube-root-ca.crt", "generations": rotation.names("kubernetes", before)})
-        if phase.side == CLIENTS:
-            gate.append({"ask": "holds", "name": "cluster-info", "generations": rotation.names("kubernetes", phase.trusts)})
-    for authority, name in (("kubernetes", "client-ca-file"), ("front-proxy", "requestheader-client-ca-file")):
-        if authority in rotation.generations:
-            exactly = phase.side == CLIENTS and OLD not in phase.trusts
-            gate.append({"ask": "holds" if exactly else "holds_at_least", "name": name,
-                         "generations": rotation.names(authority, before)})
-    return gate
-
-
-def trusted_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
-    """Return which generations the control planes' bundles hold after the phase *last*."""
-    held: tuple[str, ...] = (OLD,)
-    for phase in phases:
-        if phase.side == CONTROL_PLANE:
-            held = phase.trusts
-        if phase.name == last:
-            break
-    return held
 
 
 def published_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
@@ -103,14 +76,9 @@ def unmet(gate: t.Iterable[Expectation], observed: Observation) -> list[str]:
     return [problem for expectation in gate for problem in [_PROBLEM[expectation["ask"]](expectation, observed)] if problem]
 
 
-def _canaries(endpoint: Endpoint, bundle: str, generations: t.Iterable[str], held: t.Sequence[str]) -> list[Expectation]:
-    gate: list[Expectation] = []
-    for generation in generations:
-        if generation in held:
-            gate.append({"ask": "accepts", "endpoint": endpoint.name, "generation": generation})
-        else:
-            gate.append({"ask": "refuses", "endpoint": endpoint.name, "generation": generation})
-    return gate
+def _canaries(endpoint: Endpoint, generations: t.Iterable[str], held: t.Sequence[str]) -> list[Expectation]:
+    return [{"ask": "accepts" if generation in held else "refuses", "endpoint": endpoint.name, "generation": generation}
+            for generation in generations]
 
 
 def _fresh(on: hosts.Host, rotation: Rotation) -> list[Expectation]:

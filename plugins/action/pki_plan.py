@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan a rotation on the controller: thin glue over the pure rooms. Documented in plugins/modules/pki_plan.py."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, report
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import (
+    Arguments,
+    phase_arguments,
+    provision_arguments,
+    stage_arguments,
+)
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand, stands
+
+
+class ActionModule(ActionBase):
+    """Read what was observed, return what is to be done."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Validate the arguments and return the plan."""
+        super().run(tmp, task_vars)
+        _validated, given = self.validate_argument_spec({
+            "hosts": {"type": "list", "elements": "dict", "required": True},
+            "cluster": {"type": "dict", "required": True},
+            "observations": {"type": "dict", "required": True},
+            "generations": {"type": "dict", "required": True},
+            "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
+            "purpose": {"type": "str", "choices": ["rotate", "phase", "provision"], "default": "rotate"},
+            "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
+            "objects": {"type": "dict", "default": {}},
+            "rotation": {"type": "dict"},
+            "again": {"type": "bool", "default": False},
+            "minimum_age_days": {"type": "int", "default": 30},
+            "observed_since": {"type": "float"},
+        })
+        try:
+            return {"changed": False, **plan(given)}
+        except PkiError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+
+
+def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what the purpose asks for: the whole plan, one phase's arguments, or what a host is provisioned with."""
+    on = {description["name"]: hosts.host(description) for description in given["hosts"]}
+    on = {name: host for name, host in on.items() if host.components}
+    observed = {name: given["observations"][name] for name in on if name in given["observations"]}
+    missing = sorted(set(on) - set(observed))
+    if missing:
+        raise PkiError("plan", f"not observed: {', '.join(missing)}", "every host counts; do not use --limit")
+    args = Arguments(on, items.cluster(given["cluster"]), observed, Rotation({}, checks.version(observed)), given["generations"],
+                     given["objects"])
+    if given["purpose"] == "provision":
+        return provision_arguments(args, given["authorities"])
+    if given["purpose"] == "phase":
+        # Pinned by the first plan: once everything uses the new generation, nothing shows any more which one was old.
+        args = args._replace(rotation=args.rotation._replace(generations=given["rotation"]))
+        return phase_arguments(args, next(phase for phase in ROTATION if phase.name == given["phase"]))
+    where = stands(given["generations"], observed, given["objects"], given["authorities"])
+    wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}
+    generations = {name: {"old": stand.old, "new": stand.new} for name, stand in wanted.items()}
+    args = args._replace(rotation=args.rotation._replace(generations=generations))
+    return {**_overview(args, where, wanted, given["observed_since"]), **(stage_arguments(args) if wanted else {})}
+
+
+def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand], since: float | None) -> dict[str, t.Any]:
+    now = time.time()
+    phases = whole(args.on, args.observed, args.rotation, now) if wanted else []
+    return {
+        "nothing_to_do": not wanted,
+        "steady": {name: {"generation": stand.old, "age_days": stand.age_days} for name, stand in where.items() if name not in wanted},
+        "mint": [name for name, stand in wanted.items() if not stand.pending],
+        "pending": any(stand.pending for stand in wanted.values()),
+        "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
+        "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
+        "text": report.lines(phases, wanted),
+        "phases": [phase.name for phase in ROTATION],
+        "rotation": args.rotation.generations,
+    }
+
+
+def _is_asked_for(stand: Stand, given: dict[str, t.Any]) -> bool:
+    return stand.pending or given["again"] or stand.age_days >= given["minimum_age_days"]

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The cluster's objects that carry trust, and the signer behind the certificates API, asked through kubectl."""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl, Object
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
+
+ROOT_CA = "kube-root-ca.crt"
+AUTHENTICATION = "extension-apiserver-authentication"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+SHORTEST_VALIDITY_SECONDS = 600  # the least that the API accepts in expirationSeconds
+_INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
+
+
+def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list[str]]]:
+    """Return object → place → generations that it holds. A living namespace without kube-root-ca.crt holds none."""
+    namespaces = [one["metadata"]["name"] for one in kubectl.list("namespaces") if one["status"]["phase"] != "Terminating"]
+    roots = {one["metadata"]["namespace"]: one for one in kubectl.list("configmaps", field_selector=f"metadata.name={ROOT_CA}")}
+    found = {ROOT_CA: {name: _of(_data(roots.get(name), "ca.crt"), generations) for name in namespaces}}
+    authentication = kubectl.get("configmap", AUTHENTICATION, "kube-system")
+    for field in ("client-ca-file", "requestheader-client-ca-file"):
+        found[field] = {"kube-system": _of(_data(authentication, field), generations)}
+    info = kubectl.get("configmap", "cluster-info", "kube-public")
+    text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info, "kubeconfig")))
+    found["cluster-info"] = {"kube-public": _of(text, generations)} if info else {}
+    return found
+
+
+def leases(kubectl: Kubectl) -> dict[str, str]:
+    """Return leader-elected component → holder, empty where nobody holds its lease."""
+    found = {one["metadata"]["name"]: one["spec"].get("holderIdentity") or "" for one in kubectl.list("leases", "kube-system")}
+    return {name: found.get(name, "") for name in ("kube-controller-manager", "kube-scheduler")}
+
+
+def request(kubectl: Kubectl, csr: str) -> str:
+    """Create and approve a CertificateSigningRequest for a client certificate; return its name."""
+    name = f"pki-canary-{uuid.uuid4().hex[:12]}"
+    kubectl.create({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
+        "spec": {"request": base64.b64encode(csr.encode()).decode(), "signerName": CLIENT_SIGNER,
+                 "usages": ["client auth"], "expirationSeconds": SHORTEST_VALIDITY_SECONDS},
+    })
+    kubectl.approve(name)
+    return name
+
+
+def signed(kubectl: Kubectl, name: str) -> str:
+    """Return the certificate that was signed for a request as PEM, empty while there is none."""
+    found = kubectl.get("certificatesigningrequest", name) or {}
+    encoded = found.get("status", {}).get("certificate", "")
+    return base64.b64decode(encoded).decode() if encoded else ""
+
+
+def forget(kubectl: Kubectl, name: str) -> None:
+    """Delete a request."""
+    kubectl.text(["delete", "certificatesigningrequest", name, "--ignore-not-found", "--wait=false"])
+
+
+def _data(found: Object | None, field: str) -> str:
+    return str((found or {}).get("data", {}).get(field, ""))
+
+
+def _of(text: str, generations: Generations) -> list[str]:
+    return [generations.of_anchor(block) for block in _pem.split(text, "object")]

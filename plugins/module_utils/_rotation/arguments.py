@@ -1,0 +1,170 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The plan as arguments of the public modules, for every host at once. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import (
+    Actions,
+    Observation,
+    Rotation,
+    actions,
+    predict,
+)
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Objects, in_use
+
+Known = t.Mapping[str, t.Mapping[str, t.Any]]
+Result = t.Dict[str, t.Any]
+_LEAF = {leaf.name: leaf for leaf in LEAVES}
+# kube-root-ca.crt is the controller-manager's, the two CA fields are added to by every API server.
+_PUBLISHED = {"client-ca-file": "kubernetes", "requestheader-client-ca-file": "front-proxy"}
+
+
+class Arguments(t.NamedTuple):
+    """All that is known when a phase is planned."""
+
+    on: t.Mapping[str, hosts.Host]
+    cluster: items.Cluster
+    observed: t.Mapping[str, Observation]
+    rotation: Rotation
+    known: Known
+    objects: Objects
+
+
+def stage_arguments(args: Arguments) -> Result:
+    """Return what is made before the first phase: leaves of the new generation, canaries of both, copies of the signer."""
+    generations = {authority: (both[OLD], both[NEW]) for authority, both in args.rotation.generations.items()}
+    if any(name not in args.known for both in generations.values() for name in both):
+        return {}
+    return {
+        "authorities": _authorities(args.known, {**{name: both[1] for name, both in generations.items()},
+                                                 **{name: name for both in generations.values() for name in both}}),
+        "stage": {name: _stage(on, args, generations) for name, on in args.on.items()},
+    }
+
+
+def phase_arguments(args: Arguments, phase: Phase) -> Result:
+    """Return one phase's arguments: per host what each module is given and the gate; which hosts need a window, in order."""
+    todo = {name: actions(on, args.observed[name], phase, args.rotation) for name, on in args.on.items()}
+    expected = {name: predict(on, args.observed[name], todo[name], args.rotation, args.observed[name]["clock"])
+                for name, on in args.on.items()}
+    published = gates.published_after(ROTATION, phase.name)
+    return {
+        "todo": {name: _todo(on, todo[name], args, gates.host_gate(on, expected[name], args.rotation, published))
+                 for name, on in args.on.items()},
+        "windows": _window_order(args, todo),
+        "rolls": [name for name, one in todo.items() if one.restarts and not one.window],
+        "objects": _objects(args, phase, expected),
+    }
+
+
+def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result:
+    """Return everything a host holds, of the newest generation of each authority.
+
+    :raises PkiError: when a host uses another generation: replacing it at one stroke is what a rotation exists to avoid.
+    """
+    newest = {}
+    for authority in authorities:
+        names = [name for name in args.known if name.startswith(f"{authority}/")]
+        if not names:
+            return {}
+        newest[authority] = names[-1]
+        others = in_use(authority, args.observed, args.objects) - {names[-1]}
+        if others:
+            raise PkiError(authority, f"hosts use {', '.join(sorted(others))}, the newest generation is {names[-1]}",
+                           "finish the rotation with rotate_ca.yml")
+    return {"authorities": _authorities(args.known, newest),
+            "provision": {name: _provision(on, args, newest) for name, on in args.on.items()}}
+
+
+def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> list[Result]:
+    return [{"name": name, "certificate_content": known[generation]["certificate"],
+             "certificate_path": known[generation]["certificate_path"], "key_path": known[generation]["key_path"]}
+            for name, generation in generation_of.items()]
+
+
+def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[str, str]]) -> Result:
+    observed = args.observed[on.name]
+    behind = [leaf for leaf in hosts.leaves(on)
+              if leaf.authority in generations and observed["pairs"][leaf.name]["generation"] != generations[leaf.authority][1]]
+    canaries = [items.canary_item(on, authority, name.partition("/")[2])
+                for authority in items.canary_authorities(on) if authority in generations for name in generations[authority]]
+    return {
+        "state_dir": on.state_dir, "canaries": canaries,
+        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in behind],
+        "copies": [_copy_item(on, row, args.known[generations[row.authority][1]]) for row in hosts.copies(on).values()
+                   if row.authority in generations and observed["copies"][row.name]["generation"] != generations[row.authority][1]],
+    }
+
+
+def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> Result:
+    return {
+        "directories": sorted({path for path, group in ((on.kubernetes_dir, "kube_control_plane"), (on.etcd_dir, "etcd"))
+                               if group in on.groups}),
+        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in hosts.leaves(on)],
+        "bundles": [items.bundle_item(on, name, [args.known[newest[row.authority]]["certificate"]])
+                    for name, row in hosts.bundles(on).items()],
+        "kubeconfigs": items.kubeconfig_items(on, args.cluster),
+        "copies": [_copy_item(on, row, args.known[newest[row.authority]] if row.authority else {})
+                   for row in hosts.copies(on).values()],
+    }
+
+
+def _copy_item(on: hosts.Host, row: t.Any, facts: t.Mapping[str, t.Any]) -> Result:
+    """Return the pki_key_copy item; ``authority_*`` tell where the pair is on the authority host (roles fill in the rest)."""
+    return {"name": row.name, "host": on.name, "key_path": row.key, "public_path": row.public,
+            "wanted_public_sha256": facts.get("public_key_sha256"),
+            "authority_key_path": facts.get("key_path"), "authority_public_path": facts.get("certificate_path")}
+
+
+def _todo(on: hosts.Host, done: Actions, args: Arguments, gate: list[gates.Expectation]) -> Result:
+    return {
+        "nothing": done.nothing, "window": done.window, "reasons": done.reasons, "gate": gate,
+        "bundles": [items.bundle_item(on, name, [args.known[generation]["certificate"] for generation in generations])
+                    for name, generations in done.bundles.items()],
+        "leaves": done.leaves, "copies": done.copies,
+        # In a window the API server comes back last.
+        "restarts": sorted((restart.process for restart in done.restarts), key=lambda name: name == "kube-apiserver"),
+    }
+
+
+def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:
+    """Hosts that a killed run left with a process down first, the etcd leader's host last."""
+    def rank(name: str) -> tuple[bool, bool]:
+        seen = args.observed[name]
+        return all(process["running"] for process in seen["processes"].values()), seen["etcd_leader"]
+
+    return sorted((name for name, one in todo.items() if one.window), key=rank)
+
+
+def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> Result:
+    held = {authority: next((one["bundles"][authority]["generations"] for one in expected.values() if authority in one["bundles"]), [])
+            for authority in ("kubernetes", "front-proxy")}
+    wanted, gate = [], []
+    if "kubernetes" in args.rotation.generations:
+        gate.append({"ask": "holds", "name": "kube-root-ca.crt", "generations": held["kubernetes"]})
+        if phase.side == CLIENTS and args.objects.get("cluster-info"):
+            gate.append({"ask": "holds", "name": "cluster-info", "generations": held["kubernetes"]})
+            wanted.append({"name": "cluster-info", "generations": held["kubernetes"]})
+    for field, authority in _PUBLISHED.items():
+        if authority in args.rotation.generations:
+            last = phase.side == CLIENTS and OLD not in phase.trusts
+            gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
+            wanted += [{"name": field, "generations": held[authority]}] if last else []
+    signer = [one["copies"]["signer"]["generation"] for one in expected.values() if "signer" in one["copies"]]
+    return {
+        "gate": gate, "signer": signer[0] if signer else "",
+        "bundles": [items.object_item(one["name"], [args.known[name]["certificate"] for name in one["generations"]]) for one in wanted],
+    }

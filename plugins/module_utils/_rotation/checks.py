@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Checks before the first change: what would make a rotation unsafe is named before anything is touched. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
+
+SKEW_SECONDS = 60
+SHORTEST_LEFT_DAYS = 1
+
+
+class Look(t.NamedTuple):
+    """One look at all hosts: who was seen, and between which two moments of the controller's clock (seconds since the epoch)."""
+
+    observed: t.Mapping[str, Observation]
+    begun: float
+    ended: float
+
+
+def version(observed: t.Mapping[str, Observation]) -> tuple[int, int]:
+    """Return (major, minor) of the newest API server that answers; (0, 0) when none does: then everything restarts."""
+    found = [_minor(observation["version"]) for observation in observed.values() if observation["version"]]
+    return max(found, default=(0, 0))
+
+
+def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t.Mapping[str, t.Any]],
+             stands: t.Mapping[str, Stand]) -> list[str]:
+    """Return what forbids to start, one sentence each with its remedy; empty when nothing does.
+
+    A host whose processes are down is only accepted while a rotation is pending: its window was cut short.
+    """
+    pending = any(stand.pending for stand in stands.values())
+    found = [*_versions(look), *_clocks(look), *_keys(known, stands)]
+    for name, observation in sorted(look.observed.items()):
+        found += [f"{name}: {text}" for text in [*_files(observation), *_processes(on[name], observation, pending)]]
+    return found + _quorum(on, look)
+
+
+def _versions(look: Look) -> list[str]:
+    found = {name: observation["version"] for name, observation in sorted(look.observed.items()) if observation["version"]}
+    if len({_minor(one) for one in found.values()}) > 1:
+        listed = ", ".join(f"{name} {one}" for name, one in found.items())
+        return [f"API servers of different minor versions: {listed} (finish the upgrade first)"]
+    return []
+
+
+def _clocks(look: Look) -> list[str]:
+    return [
+        f"{name}: its clock differs from the controller's by about {observation['clock'] - look.ended:+.0f} s (set it: a certificate may be not valid yet)"
+        for name, observation in sorted(look.observed.items())
+        if not look.begun - SKEW_SECONDS <= observation["clock"] <= look.ended + SKEW_SECONDS
+    ]
+
+
+def _keys(known: t.Mapping[str, t.Mapping[str, t.Any]], stands: t.Mapping[str, Stand]) -> list[str]:
+    found = []
+    for stand in stands.values():
+        for name in (stand.old, stand.new):
+            facts = known.get(name)
+            if facts is None:
+                continue
+            if not facts["key_exists"]:
+                found.append(f"{name}: its key {facts['key_path']} is not on the authority host (needed for canaries and leaves)")
+            if facts["remaining_days"] < SHORTEST_LEFT_DAYS:
+                found.append(f"{name}: expires {facts['not_after']} (an expired authority cannot be rotated under dual trust)")
+    return found
+
+
+def _files(observation: Observation) -> list[str]:
+    found = []
+    for bundle in observation["bundles"].values():
+        if not bundle["exists"]:
+            found.append(f"{bundle['path']}: no such bundle (run provision.yml)")
+        found += [f"{bundle['path']}: holds a foreign CA, {name} (remove it, or keep it elsewhere)"
+                  for name in bundle["generations"] if name.startswith("unknown")]
+    found += [f"{pair['path']}: {pair['problem']} (run provision.yml)" for pair in observation["pairs"].values() if pair["problem"]]
+    found += [f"{pair['path']}: expired {pair['not_after']} (run provision.yml)"
+              for pair in observation["pairs"].values() if pair["exists"] and pair["remaining_days"] < 0]
+    return found
+
+
+def _processes(on: hosts.Host, observation: Observation, pending: bool) -> list[str]:
+    found = []
+    for name, process in observation["processes"].items():
+        if not process["running"] and not pending:
+            found.append(f"{name} does not run (start it; a rotation begins on a healthy cluster)")
+    for name, endpoint in observation["endpoints"].items():
+        if not endpoint["ready"] and not pending:
+            found.append(f"endpoint {name} is not ready: {endpoint['error'] or 'its health check fails'}")
+    return found
+
+
+def _quorum(on: t.Mapping[str, hosts.Host], look: Look) -> list[str]:
+    members = [name for name, host in on.items() if "etcd" in host.components]
+    alive = [name for name in members if name in look.observed and look.observed[name]["endpoints"]["etcd"]["ready"]]
+    if members and 2 * len(alive) <= len(members):
+        down = ", ".join(sorted(set(members) - set(alive)))
+        return [f"etcd has no quorum: {len(alive)} of {len(members)} members are healthy, not {down} (mend etcd first)"]
+    return []
+
+
+def _minor(text: str) -> tuple[int, int]:
+    major, minor = text.lstrip("v").split(".")[:2]
+    return int(major), int("".join(digit for digit in minor if digit.isdigit()))

@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pki_cluster_info
+short_description: Tell which generations the cluster's objects hold
+version_added: 0.1.0
+description:
+  - This module reads the objects of a cluster that carry trust to its clients, and tells which generations of the authorities each holds.
+    These are the ConfigMap C(kube-root-ca.crt) of every namespace, the two CA fields of C(extension-apiserver-authentication),
+    and C(cluster-info) where there is one.
+  - With O(expect) it asks again until all that is expected is seen, or until O(timeout) has passed.
+author:
+  - rekey.kubernetes authors (@rekey-kubernetes)
+extends_documentation_fragment:
+  - rekey.kubernetes._attributes
+  - rekey.kubernetes._cryptography
+  - rekey.kubernetes._kubectl
+attributes:
+  check_mode:
+    support: full
+    details: This module changes nothing.
+  diff_mode:
+    support: N/A
+    details: This module changes nothing.
+options:
+  expect:
+    description:
+      - What must be seen, as M(rekey.kubernetes.pki_plan) returns it for the cluster's objects.
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Tell which CAs the cluster's objects hold
+  rekey.kubernetes.pki_cluster_info:
+    kubeconfig: /var/lib/kubernetes/admin.kubeconfig
+    generations: "{{ pki_generations }}"
+"""
+
+RETURN = r"""
+objects:
+  description: Object to namespace to the generations that it holds there, in their order.
+  returned: success
+  type: dict
+  sample:
+    kube-root-ca.crt:
+      default: [kubernetes/20261122T170000Z]
+leases:
+  description: Leader-elected component to the holder of its lease, empty where nobody holds it.
+  returned: success
+  type: dict
+waited_seconds:
+  description: Seconds from the first look that did not show all that is expected to the one that did.
+  returned: success
+  type: float
+unmet:
+  description: What of O(expect) was not seen.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import objects
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """Return the module's options."""
+    return {
+        "kubectl": {"type": "path", "default": "kubectl"},
+        "kubeconfig": {"type": "path", "required": True},
+        "generations": {"type": "dict", "default": {}},
+        "expect": {"type": "list", "elements": "dict", "default": []},
+        "timeout": {"type": "int", "default": 180},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    require_cryptography(module)
+    params = module.params
+    kubectl = Kubectl(lambda argv, text: module.run_command(argv, data=text), params["kubectl"], params["kubeconfig"])
+
+    def look() -> tuple[list[str], dict[str, t.Any]]:
+        try:
+            seen = {"objects": objects.held(kubectl, generations), "leases": objects.leases(kubectl)}
+        except PkiError as exc:
+            return [str(exc)], {}
+        return gates.unmet(params["expect"], seen), seen
+
+    try:
+        generations = Generations(params["generations"])
+        unmet, seen, waited = until(look, params["timeout"], time.monotonic, time.sleep)
+    except PkiError as exc:
+        module.fail_json(msg=str(exc), unmet=[])
+    if unmet:
+        module.fail_json(msg=f"not proved within {params['timeout']} s: " + "; ".join(unmet), unmet=unmet, **seen)
+    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **seen)
+
+
+if __name__ == "__main__":
+    main()
