@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             "observations": {"type": "dict", "required": True},
             "generations": {"type": "dict", "required": True},
             "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
-            "purpose": {"type": "str", "choices": ["rotate", "phase", "provision"], "default": "rotate"},
+            "purpose": {"type": "str", "choices": ["phase", "provision", "report", "rotate"], "default": "rotate"},
             "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
             "objects": {"type": "dict", "default": {}},
             "rotation": {"type": "dict"},
@@ -67,9 +67,12 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
                      given["objects"])
     if given["purpose"] == "provision":
         return provision_arguments(args, given["authorities"])
-    if given["purpose"] == "phase":
+    if given["purpose"] in ("phase", "report"):
         # Pinned by the first plan: once everything uses the new generation, nothing shows any more which one was old.
         args = args._replace(rotation=args.rotation._replace(generations=given["rotation"]))
+        if given["purpose"] == "report":
+            table = report.proof(observed, args.rotation)
+            return {"proof": table, "text": report.proof_lines(table)}
         return phase_arguments(args, next(phase for phase in ROTATION if phase.name == given["phase"]))
     where = stands(given["generations"], observed, given["objects"], given["authorities"])
     wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}

@@ -47,6 +47,19 @@ options:
       - How long to wait for what is expected, in seconds.
     type: int
     default: 180
+  look_at:
+    description:
+      - V(files) reads the host's files alone, V(everything) its processes and endpoints, too.
+    type: str
+    choices: [everything, files]
+    default: everything
+  command:
+    description:
+      - A command and its arguments that must succeed before the host counts as ready, for example one that asks a balancer
+        whether it sends requests to the host's API server again.
+    type: list
+    elements: str
+    default: []
   scan:
     description:
       - Whether to look for generations in every file below the directories of the host, too.
@@ -147,6 +160,8 @@ def argument_spec() -> dict[str, t.Any]:
         "generations": {"type": "dict", "default": {}},
         "expect": {"type": "list", "elements": "dict", "default": []},
         "timeout": {"type": "int", "default": 180},
+        "look_at": {"type": "str", "choices": ["everything", "files"], "default": "everything"},
+        "command": {"type": "list", "elements": "str", "default": []},
         "scan": {"type": "bool", "default": False},
     }
 
@@ -159,6 +174,15 @@ def observer(params: t.Mapping[str, t.Any]) -> Observer:
         services.manager(manager["kind"], manager["config_path"] or ""), manager["service_names"])
 
 
+def command_unmet(module: AnsibleModule) -> list[str]:
+    """Run the command that must succeed, where there is one; say so when it does not."""
+    argv = module.params["command"]
+    if not argv:
+        return []
+    code, output, message = module.run_command(argv)
+    return [f"{' '.join(argv)}: exit status {code}: {(message or output).strip()}"] if code else []
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
@@ -167,10 +191,10 @@ def main() -> None:
         eye = observer(module.params)
 
         def look() -> tuple[list[str], dict[str, t.Any]]:
-            seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
+            seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), module.params["look_at"] == "everything")
             if module.params["scan"]:
                 seen["files"] = scan((eye.on.kubernetes_dir, eye.on.etcd_dir), eye.on.state_dir, eye.generations)
-            return gates.unmet(module.params["expect"], seen), seen
+            return gates.unmet(module.params["expect"], seen) + command_unmet(module), seen
 
         unmet, seen, waited = until(look, module.params["timeout"], time.monotonic, time.sleep)
     except PkiError as exc:

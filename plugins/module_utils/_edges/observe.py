@@ -44,16 +44,22 @@ class Observer(t.NamedTuple):
     manager: services.Manager
     service_names: t.Mapping[str, str]  # process → service
 
-    def observe(self, now: t.Any) -> dict[str, t.Any]:
-        """Return the observation that ``_rotation.plan`` documents; *now* is an aware datetime."""
-        return {
+    def observe(self, now: t.Any, everything: bool = True) -> dict[str, t.Any]:
+        """Return the observation that ``_rotation.plan`` documents.
+
+        :param now: an aware datetime.
+        :param everything: False leaves processes and endpoints out.
+        """
+        files_seen = {
             "clock": time.time(),
             "pairs": {name: self._pair(pair.base, now) for name, pair in hosts.pairs(self.on).items()},
             "bundles": {name: self._bundle(row.path) for name, row in hosts.bundles(self.on).items()},
             "copies": {name: self._copy(row.public) for name, row in hosts.copies(self.on).items()},
-            "processes": {process.name: self._process(process.name) for process in hosts.processes(self.on)},
-            **self._endpoints(),
         }
+        if not everything:
+            return {**files_seen, "processes": {}, "endpoints": {}, "etcd_leader": False, "version": ""}
+        processes = {process.name: self._process(process.name) for process in hosts.processes(self.on)}
+        return {**files_seen, "processes": processes, **self._endpoints()}
 
     def _pair(self, base: str, now: t.Any) -> dict[str, t.Any]:
         content = files.read(f"{base}.crt")

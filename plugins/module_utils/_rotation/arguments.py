@@ -61,8 +61,11 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
     expected = {name: predict(on, args.observed[name], todo[name], args.rotation, args.observed[name]["clock"])
                 for name, on in args.on.items()}
     published = gates.published_after(ROTATION, phase.name)
+    last = phase == ROTATION[-1]
+    clean = [{"ask": "clean", "generations": [both[OLD] for both in args.rotation.generations.values()]}] if last else []
     return {
-        "todo": {name: _todo(on, todo[name], args, gates.host_gate(on, expected[name], args.rotation, published))
+        "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
+        "todo": {name: _todo(on, todo[name], args, gates.host_gate(on, expected[name], args.rotation, published) + clean)
                  for name, on in args.on.items()},
         "windows": _window_order(args, todo),
         "rolls": [name for name, one in todo.items() if one.restarts and not one.window],

@@ -13,6 +13,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``offers``: ``endpoint`` offers exactly the CA subjects ``names`` (of our authorities) to its clients;
 * ``ready``: ``endpoint`` answers as a ready one;
 * ``fresh``: ``process`` runs and is not older than ``paths``, files that it reads only at its start;
+* ``clean``: no file of the host holds a CA or a leaf of ``generations`` (needs an observation with ``files``);
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
 * ``holds_at_least``: object ``name`` holds ``generations``, whatever else.
 """
@@ -125,6 +126,12 @@ def _is_fresh(expectation: Expectation, observed: Observation) -> str:
     return f"{expectation['process']} is older than {', '.join(older)}" if older else ""
 
 
+def _clean(expectation: Expectation, observed: Observation) -> str:
+    unwanted = set(expectation["generations"])
+    left = [f"{path} ({', '.join(sorted(unwanted & set(names)))})" for path, names in sorted(observed["files"].items()) if unwanted & set(names)]
+    return f"old generations are left in {', '.join(left)}" if left else ""
+
+
 def _holds(expectation: Expectation, observed: Observation) -> str:
     wanted = set(expectation["generations"])
     for place, held in sorted(observed["objects"][expectation["name"]].items()):
@@ -136,5 +143,5 @@ def _holds(expectation: Expectation, observed: Observation) -> str:
 
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
-    "holds": _holds, "holds_at_least": _holds,
+    "clean": _clean,     "holds": _holds, "holds_at_least": _holds,
 }

@@ -12,7 +12,7 @@ import collections
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Actions
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Actions, Observation, Rotation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
 
 
@@ -28,3 +28,28 @@ def lines(plan: t.Sequence[tuple[Phase, t.Mapping[str, Actions]]], stands: t.Map
             restarts.update(restart.process for restart in actions.restarts)
     total = ", ".join(f"{name} {count}x" for name, count in sorted(restarts.items())) or "none"
     return [*text, f"restarts in all: {total}"]
+
+
+def proof(observed: t.Mapping[str, Observation], rotation: Rotation) -> dict[str, dict[str, dict[str, bool]]]:
+    """Return endpoint (``host/name``) → ``old_refused`` and ``new_accepted`` → authority → whether a canary has shown it."""
+    found: dict[str, dict[str, dict[str, bool]]] = {}
+    for host, observation in sorted(observed.items()):
+        for endpoint, seen in observation["endpoints"].items():
+            verdicts = seen["canaries"]
+            row: dict[str, dict[str, bool]] = {"old_refused": {}, "new_accepted": {}}
+            for authority, both in rotation.generations.items():
+                if both["old"] in verdicts or both["new"] in verdicts:
+                    row["old_refused"][authority] = verdicts.get(both["old"]) == "refused"
+                    row["new_accepted"][authority] = verdicts.get(both["new"]) == "accepted"
+            found[f"{host}/{endpoint}"] = row
+    return found
+
+
+def proof_lines(table: t.Mapping[str, t.Mapping[str, t.Mapping[str, bool]]]) -> list[str]:
+    """Return the proof as a table for people, one endpoint and authority a line."""
+    word = {True: "yes", False: "NO"}
+    text = [f"{'endpoint':40} {'authority':12} old refused  new accepted"]
+    for endpoint, row in table.items():
+        text += [f"{endpoint:40} {authority:12} {word[row['old_refused'][authority]]:11}  {word[row['new_accepted'][authority]]}"
+                 for authority in row["old_refused"]]
+    return text

@@ -1,0 +1,183 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pki_plan
+short_description: Plan what a host's PKI needs, for provisioning and for every phase of a rotation
+version_added: 0.1.0
+description:
+  - This action computes on the controller what is to be done, from what M(rekey.kubernetes.pki_host_info),
+    M(rekey.kubernetes.pki_cluster_info) and M(rekey.kubernetes.pki_authority_info) have seen. It asks nothing and changes nothing.
+  - The plan that is shown before a rotation, every phase of the run and a resumed run are computed by the same function.
+author:
+  - rekey.kubernetes authors (@rekey-kubernetes)
+extends_documentation_fragment:
+  - rekey.kubernetes._attributes
+attributes:
+  check_mode:
+    support: full
+    details: This action changes nothing.
+  diff_mode:
+    support: N/A
+    details: This action changes nothing.
+options:
+  purpose:
+    description:
+      - With V(provision), return what every host holds, of the newest generation of each authority.
+      - With V(rotate), return the whole plan of a rotation, its checks, and what is staged before the first phase.
+      - With V(phase), return what O(phase) does on every host, and its gates.
+      - With V(report), return which endpoint accepts and refuses which generation, as a table.
+    type: str
+    choices: [phase, provision, report, rotate]
+    default: rotate
+  hosts:
+    description:
+      - The hosts, as the role P(rekey.kubernetes.pki#role) describes each in C(pki_host).
+    type: list
+    elements: dict
+    required: true
+  cluster:
+    description:
+      - The cluster, as the role P(rekey.kubernetes.pki#role) describes it in C(pki_cluster).
+    type: dict
+    required: true
+  observations:
+    description:
+      - Name of the host to its observation.
+    type: dict
+    required: true
+  objects:
+    description:
+      - The cluster's objects and the generations that they hold.
+    type: dict
+    default: {}
+  generations:
+    description:
+      - The generations that the authority host keeps, oldest first.
+    type: dict
+    required: true
+  authorities:
+    description:
+      - The authorities to provision or to rotate.
+    type: list
+    elements: str
+    choices: [etcd, front-proxy, kubernetes]
+    default: [kubernetes, etcd, front-proxy]
+  phase:
+    description:
+      - The phase to plan. Required with O(purpose=phase).
+    type: str
+    choices: [distrust, distrust-clients, issue, serve, trust, trust-clients]
+  rotation:
+    description:
+      - The old and the new generation of each authority, as the first plan returned them. Required with V(phase) and V(report).
+    type: dict
+  again:
+    description:
+      - Whether to rotate an authority whose generation is younger than O(minimum_age_days), too.
+    type: bool
+    default: false
+  minimum_age_days:
+    description:
+      - An authority whose generation is younger has been rotated already and is left alone. A pending rotation always goes on.
+    type: int
+    default: 30
+  observed_since:
+    description:
+      - The controller's time before the hosts were observed, in seconds since the epoch. The hosts' clocks are compared with it.
+    type: float
+"""
+
+EXAMPLES = r"""
+- name: Plan the rotation
+  rekey.kubernetes.pki_plan:
+    hosts: "{{ groups['all'] | map('extract', hostvars, 'pki_host') }}"
+    cluster: "{{ pki_cluster }}"
+    observations: "{{ observations }}"
+    generations: "{{ known.generations }}"
+  register: plan
+
+- name: Show it
+  ansible.builtin.debug:
+    var: plan.text
+"""
+
+RETURN = r"""
+text:
+  description: The plan for people, a line each.
+  returned: when O(purpose) is V(rotate), V(provision) or V(report)
+  type: list
+  elements: str
+problems:
+  description: What forbids to start, one sentence each. Empty when nothing does.
+  returned: when O(purpose=rotate)
+  type: list
+  elements: str
+nothing_to_do:
+  description: Whether every authority is younger than O(minimum_age_days) and none is pending.
+  returned: when O(purpose=rotate)
+  type: bool
+mint:
+  description: The authorities whose new generation is not made yet.
+  returned: when O(purpose=rotate)
+  type: list
+  elements: str
+stamp:
+  description: The stamp of generations made now.
+  returned: when O(purpose=rotate)
+  type: str
+  sample: 20261122T170000Z
+rotation:
+  description: Authority to its old and its new generation.
+  returned: when O(purpose=rotate)
+  type: dict
+phases:
+  description: Names of the phases in their order.
+  returned: when O(purpose=rotate)
+  type: list
+  elements: str
+stage:
+  description: Host to what is requested and installed before the first phase.
+  returned: when O(purpose=rotate) and every generation is made
+  type: dict
+provision:
+  description: Host to what it holds.
+  returned: when O(purpose=provision) and every generation is made
+  type: dict
+authorities:
+  description: The authorities as M(rekey.kubernetes.pki_cert) takes them.
+  returned: when O(purpose) is V(rotate) or V(provision) and every generation is made
+  type: list
+  elements: dict
+todo:
+  description: Host to what the phase does there and to its gate.
+  returned: when O(purpose=phase)
+  type: dict
+phase:
+  description: Name, purpose and number of the phase.
+  returned: when O(purpose=phase)
+  type: dict
+proof:
+  description: Endpoint to what its canaries have shown.
+  returned: when O(purpose=report)
+  type: dict
+windows:
+  description: Hosts whose API server is stopped first and started last, in order.
+  returned: when O(purpose=phase)
+  type: list
+  elements: str
+rolls:
+  description: Hosts of which only leader-elected processes are restarted, in order.
+  returned: when O(purpose=phase)
+  type: list
+  elements: str
+objects:
+  description: What the phase does to the cluster's objects, and its gate there.
+  returned: when O(purpose=phase)
+  type: dict
+"""
