@@ -41,6 +41,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+certificates:
+  description: Name C(<authority>/<stamp>) to CA certificate as PEM.
+  returned: success
+  type: dict
 generations:
   description: Name C(<authority>/<stamp>) to facts, oldest first.
   returned: success
@@ -145,7 +149,7 @@ def main() -> None:
         }
     except PkiError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, generations=found)
+    module.exit_json(changed=False, generations=found, certificates={name: facts["certificate"] for name, facts in found.items()})
 
 
 if __name__ == "__main__":

@@ -141,6 +141,10 @@ phases:
   returned: when O(purpose=rotate)
   type: list
   elements: str
+state_dirs:
+  description: Host to its directory for canaries.
+  returned: when O(purpose=rotate)
+  type: dict
 stage:
   description: Host to what is requested and installed before the first phase.
   returned: when O(purpose=rotate) and every generation is made
@@ -150,7 +154,12 @@ provision:
   returned: when O(purpose=provision) and every generation is made
   type: dict
 authorities:
-  description: The authorities as M(rekey.kubernetes.pki_cert) takes them.
+  description: Certificates of the authorities, as M(rekey.kubernetes.pki_cert) takes them to compare with.
+  returned: when O(purpose) is V(rotate) or V(provision) and every generation is made
+  type: list
+  elements: dict
+signers:
+  description: Where the authorities are on the authority host, as M(rekey.kubernetes.pki_cert) takes them to sign.
   returned: when O(purpose) is V(rotate) or V(provision) and every generation is made
   type: list
   elements: dict

@@ -35,13 +35,22 @@ class Cluster(t.NamedTuple):
     endpoint: str  # URL of the API, usually a load balancer's
     service_cidr: str
     domain: str
+    authority_dir: str  # on the authority host
     extra_sans: tuple[str, ...] = ()
+    key_type: str = "ecdsa-p256"
+    leaf_validity: str = "365d"
+    leaf_renew_before: str = "30d"
+
+    def service_accounts(self) -> dict[str, str]:
+        """Return where the service accounts' key pair is on the authority host."""
+        base = f"{self.authority_dir}/service-accounts"
+        return {"key_path": f"{base}.key", "certificate_path": f"{base}.pub"}
 
 
 def cluster(description: t.Mapping[str, t.Any]) -> Cluster:
     """Return the cluster that a description (the roles' ``pki_cluster`` dictionary) tells of."""
-    return Cluster(description["endpoint"], description["service_cidr"], description["domain"],
-                   tuple(description.get("extra_sans") or ()))
+    known = {name: value for name, value in description.items() if name in Cluster._fields}
+    return Cluster(**{**known, "extra_sans": tuple(known.get("extra_sans") or ())})
 
 
 def leaf_item(on: hosts.Host, leaf: Leaf, of: Cluster) -> dict[str, t.Any]:
@@ -52,6 +61,7 @@ def leaf_item(on: hosts.Host, leaf: Leaf, of: Cluster) -> dict[str, t.Any]:
         "certificate_path": f"{base}.crt", "key_path": f"{base}.key",
         "common_name": leaf.common_name.format(node=on.node), "organizations": list(leaf.organizations),
         "usages": list(leaf.usages), "sans": _sans(leaf.sans, on, of),
+        "key_type": of.key_type, "validity": of.leaf_validity, "renew_before": of.leaf_renew_before,
     }
 
 

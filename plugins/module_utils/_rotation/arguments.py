@@ -49,8 +49,8 @@ def stage_arguments(args: Arguments) -> Result:
     if any(name not in args.known for both in generations.values() for name in both):
         return {}
     return {
-        "authorities": _authorities(args.known, {**{name: both[1] for name, both in generations.items()},
-                                                 **{name: name for both in generations.values() for name in both}}),
+        **_authorities(args.known, {**{name: both[1] for name, both in generations.items()},
+                                    **{name: name for both in generations.values() for name in both}}),
         "stage": {name: _stage(on, args, generations) for name, on in args.on.items()},
     }
 
@@ -82,20 +82,31 @@ def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result
     for authority in authorities:
         names = [name for name in args.known if name.startswith(f"{authority}/")]
         if not names:
-            return {}
+            return {"text": _provision_text(args)}
         newest[authority] = names[-1]
         others = in_use(authority, args.observed, args.objects) - {names[-1]}
         if others:
             raise PkiError(authority, f"hosts use {', '.join(sorted(others))}, the newest generation is {names[-1]}",
                            "finish the rotation with rotate_ca.yml")
-    return {"authorities": _authorities(args.known, newest),
+    return {**_authorities(args.known, newest),
             "provision": {name: _provision(on, args, newest) for name, on in args.on.items()}}
 
 
-def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> list[Result]:
-    return [{"name": name, "certificate_content": known[generation]["certificate"],
-             "certificate_path": known[generation]["certificate_path"], "key_path": known[generation]["key_path"]}
-            for name, generation in generation_of.items()]
+def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> Result:
+    """Return the authorities as hosts compare with them (certificates) and as the authority host signs with them (paths)."""
+    return {
+        "authorities": [{"name": name, "certificate_content": known[generation]["certificate"]}
+                        for name, generation in generation_of.items()],
+        "signers": [{"name": name, "certificate_path": known[generation]["certificate_path"], "key_path": known[generation]["key_path"]}
+                    for name, generation in generation_of.items()],
+    }
+
+
+def _provision_text(args: Arguments) -> list[str]:
+    """Say what a first run would make, while there is no authority yet that could tell more."""
+    return [f"{name}: leaves {', '.join(hosts.pairs(on))}; bundles {', '.join(hosts.bundles(on))}; "
+            f"kubeconfigs {', '.join(row.name for row in hosts.kubeconfigs(on)) or 'none'}; "
+            f"copies {', '.join(hosts.copies(on)) or 'none'}" for name, on in args.on.items()]
 
 
 def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[str, str]]) -> Result:
@@ -105,10 +116,10 @@ def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[st
     canaries = [items.canary_item(on, authority, name.partition("/")[2])
                 for authority in items.canary_authorities(on) if authority in generations for name in generations[authority]]
     return {
-        "state_dir": on.state_dir, "canaries": canaries,
-        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in behind],
-        "copies": [_copy_item(on, row, args.known[generations[row.authority][1]]) for row in hosts.copies(on).values()
-                   if row.authority in generations and observed["copies"][row.name]["generation"] != generations[row.authority][1]],
+        "certificates": [*canaries, *(items.leaf_item(on, leaf, args.cluster) for leaf in behind)],
+        **_copies(on, args, {authority: both[1] for authority, both in generations.items()}, {
+            row.name for row in hosts.copies(on).values()
+            if row.authority in generations and observed["copies"][row.name]["generation"] != generations[row.authority][1]}),
     }
 
 
@@ -120,16 +131,21 @@ def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> 
         "bundles": [items.bundle_item(on, name, [args.known[newest[row.authority]]["certificate"]])
                     for name, row in hosts.bundles(on).items()],
         "kubeconfigs": items.kubeconfig_items(on, args.cluster),
-        "copies": [_copy_item(on, row, args.known[newest[row.authority]] if row.authority else {})
-                   for row in hosts.copies(on).values()],
+        **_copies(on, args, newest, hosts.copies(on)),
     }
 
 
-def _copy_item(on: hosts.Host, row: t.Any, facts: t.Mapping[str, t.Any]) -> Result:
-    """Return the pki_key_copy item; ``authority_*`` tell where the pair is on the authority host (roles fill in the rest)."""
-    return {"name": row.name, "host": on.name, "key_path": row.key, "public_path": row.public,
-            "wanted_public_sha256": facts.get("public_key_sha256"),
-            "authority_key_path": facts.get("key_path"), "authority_public_path": facts.get("certificate_path")}
+def _copies(on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str], wanted: t.Container[str]) -> Result:
+    """Return the copies' pki_key_copy items: what the host requests and installs, what the authority host seals for it."""
+    copies, seals = [], []
+    for row in hosts.copies(on).values():
+        if row.name not in wanted:
+            continue
+        facts = args.known[generation_of[row.authority]] if row.authority else args.cluster.service_accounts()
+        copies.append({"name": row.name, "host": on.name, "key_path": row.key, "public_path": row.public,
+                       "wanted_public_sha256": facts.get("public_key_sha256")})
+        seals.append({"name": row.name, "host": on.name, "key_path": facts["key_path"], "public_path": facts["certificate_path"]})
+    return {"copies": copies, "seals": seals}
 
 
 def _todo(on: hosts.Host, done: Actions, args: Arguments, gate: list[gates.Expectation]) -> Result:
