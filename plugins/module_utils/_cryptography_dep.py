@@ -22,7 +22,9 @@ try:
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 except ImportError:
     IMPORT_TRACEBACK: str | None = traceback.format_exc()
-    cryptography = exceptions = x509 = hashes = serialization = ec = ed448 = ed25519 = padding = rsa = None
+    # Named by string: a type checker then still sees the modules, not None.
+    globals().update(dict.fromkeys(
+        ("cryptography", "exceptions", "x509", "hashes", "serialization", "ec", "ed448", "ed25519", "padding", "rsa")))
 else:
     IMPORT_TRACEBACK = None
 

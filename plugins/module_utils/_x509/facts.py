@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import (
@@ -52,6 +51,17 @@ def certificate_facts(certificate: x509.Certificate, now: datetime.datetime) -> 
     }
 
 
+def leaf_facts(certificate: x509.Certificate) -> dict[str, str]:
+    """Return the few facts that a batch of thousands hands back for each certificate."""
+    return {
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "serial_number": str(certificate.serial_number),
+        "not_after": iso8601(not_after(certificate)),
+        "fingerprint_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
 def extension(holder: x509.Certificate | x509.CertificateSigningRequest, kind: type) -> t.Any:
     """Return the value of an extension, or None where it is absent."""
     try:
@@ -77,7 +87,7 @@ def sans(holder: x509.Certificate | x509.CertificateSigningRequest) -> dict[str,
         return {"dns": [], "ip": [], "uri": []}
     return {
         "dns": list(value.get_values_for_type(x509.DNSName)),
-        "ip": [str(ipaddress.ip_address(str(address))) for address in value.get_values_for_type(x509.IPAddress)],
+        "ip": [str(address) for address in value.get_values_for_type(x509.IPAddress)],
         "uri": list(value.get_values_for_type(x509.UniformResourceIdentifier)),
     }
 

@@ -74,11 +74,12 @@ def _signature_valid(certificate: x509.Certificate, public_key: t.Any) -> bool:
 
 def _check_signature(certificate: x509.Certificate, public_key: t.Any) -> None:
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    algorithm: t.Any = certificate.signature_hash_algorithm
     if isinstance(public_key, rsa.RSAPublicKey):
         # cryptography 41 and later name the padding (PSS); before, PKCS #1 v1.5 was the only one it could verify.
         scheme = getattr(certificate, "signature_algorithm_parameters", None) or padding.PKCS1v15()
-        public_key.verify(signature, signed, scheme, certificate.signature_hash_algorithm)
+        public_key.verify(signature, signed, scheme, algorithm)
     elif isinstance(public_key, ec.EllipticCurvePublicKey):
-        public_key.verify(signature, signed, ec.ECDSA(certificate.signature_hash_algorithm))
+        public_key.verify(signature, signed, ec.ECDSA(algorithm))
     else:
         public_key.verify(signature, signed)
