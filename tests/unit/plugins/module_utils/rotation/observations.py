@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observations of a healthy three-host cluster, as values."""
+
+from __future__ import annotations
+
+import copy
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation
+
+OLD = {name: f"{name}/20250101T000000Z" for name in AUTHORITIES}
+NEW = {name: f"{name}/20261122T000000Z" for name in AUTHORITIES}
+ROTATION = Rotation({name: {"old": OLD[name], "new": NEW[name]} for name in AUTHORITIES}, (1, 37))
+WRITTEN, STARTED, NOW = 1000.0, 2000.0, 3000.0
+_AUTHORITY = {leaf.name: leaf.authority for leaf in LEAVES}
+
+
+def host(name: str = "n1", components: tuple[str, ...] = ()) -> hosts.Host:
+    """Return a stacked control plane host."""
+    return hosts.host({"name": name, "address": "192.0.2.1", "groups": ["etcd", "kube_control_plane"], "components": list(components),
+                       "kubernetes_dir": "/k", "etcd_dir": "/e"})
+
+
+def healthy(on: hosts.Host) -> dict:
+    """Return what is seen on a host where everything is of the old generation and nothing is pending."""
+    return copy.deepcopy({
+        "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
+        "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
+                         "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
+                  for name, pair in hosts.pairs(on).items()},
+        "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
+                    for name, row in hosts.bundles(on).items()},
+        "copies": {name: {"path": row.public, "exists": True, "generation": OLD.get(row.authority, ""), "changed_at": WRITTEN}
+                   for name, row in hosts.copies(on).items()},
+        "processes": {one.name: {"running": True, "pid": 7, "started": STARTED} for one in hosts.processes(on)},
+        "endpoints": {one.name: {"ready": True, "error": "", "canaries": {}, "offers": [],
+                                 "serves": OLD[_AUTHORITY[one.serves]] if one.serves else ""}
+                      for one in ENDPOINTS if one.process in on.components},
+    })
+
+
+def known(age_days: float = 400.0, new: bool = False) -> dict:
+    """Return what the authority host keeps: an old generation, and a new one where asked for."""
+    names = [*OLD.values(), *(NEW.values() if new else ())]
+    return {name: {"certificate": f"PEM of {name}", "certificate_path": f"/pki/{name}.crt", "key_path": f"/pki/{name}.key",
+                   "key_exists": True, "remaining_days": 3000, "not_after": "2035-01-01T00:00:00Z", "public_key_sha256": "ab",
+                   "age_days": age_days if name in OLD.values() else 0.0}
+            for name in sorted(names)}

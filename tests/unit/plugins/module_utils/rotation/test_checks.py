@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What forbids to start is named before anything is touched."""
+
+from __future__ import annotations
+
+import observations as seen
+import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import stands
+
+ON = {name: seen.host(name) for name in ("n1", "n2", "n3")}
+
+
+def problems(change=None, pending=False):
+    """Return the problems after *change* has changed the observations of n1, n2 and n3."""
+    observed = {name: seen.healthy(on) for name, on in ON.items()}
+    known = seen.known(new=pending)
+    if change:
+        change(observed, known)
+    look = checks.Look(observed, seen.NOW, seen.NOW + 5)
+    return checks.problems(ON, look, known, stands(known, observed, {}, ["kubernetes", "etcd", "front-proxy"]))
+
+
+def test_a_healthy_cluster_has_no_problem():
+    assert problems() == []
+
+
+@pytest.mark.parametrize(("change", "text"), [
+    (lambda seen_, known: seen_["n2"].update(version="v1.36.1"), "different minor versions"),
+    (lambda seen_, known: seen_["n2"].update(clock=seen.NOW + 600), "n2: its clock differs"),
+    (lambda seen_, known: seen_["n2"].update(clock=seen.NOW - 600), "n2: its clock differs"),
+    (lambda seen_, known: seen_["n3"]["processes"]["etcd"].update(running=False), "n3: etcd does not run"),
+    (lambda seen_, known: seen_["n1"]["endpoints"]["kube-apiserver"].update(ready=False), "n1: endpoint kube-apiserver is not ready"),
+    (lambda seen_, known: seen_["n1"]["bundles"]["etcd"]["generations"].append("unknown sha256:00ff"), "/e/ca.crt: holds a foreign CA"),
+    (lambda seen_, known: seen_["n1"]["pairs"]["apiserver"].update(problem="key and certificate do not match"), "do not match"),
+    (lambda seen_, known: seen_["n1"]["pairs"]["apiserver"].update(remaining_days=-1), "expired"),
+    (lambda seen_, known: known[seen.OLD["etcd"]].update(key_exists=False), "is not on the authority host"),
+    (lambda seen_, known: known[seen.OLD["etcd"]].update(remaining_days=0), "an expired authority cannot be rotated"),
+])
+def test_each_unsound_state_is_named(change, text):
+    found = problems(change)
+    assert [one for one in found if text in one], found
+
+
+def test_two_of_three_members_down_is_no_quorum_even_while_pending():
+    def change(observed, _known):
+        for name in ("n1", "n2"):
+            observed[name]["endpoints"]["etcd"]["ready"] = False
+    assert [one for one in problems(change, pending=True) if "etcd has no quorum: 1 of 3" in one]
+
+
+def test_a_window_that_was_cut_short_does_not_forbid_to_go_on():
+    def change(observed, _known):
+        observed["n1"]["processes"]["kube-apiserver"]["running"] = False
+        observed["n1"]["endpoints"]["kube-apiserver"]["ready"] = False
+    assert problems(change, pending=True) == []
+    assert problems(change) != []
