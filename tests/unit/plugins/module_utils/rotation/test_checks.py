@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import observations as seen
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import stands
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 ON = {name: seen.host(name) for name in ("n1", "n2", "n3")}
 

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import observations as seen
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION as PHASES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import actions, predict
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 
 def shown(on, expected, published):

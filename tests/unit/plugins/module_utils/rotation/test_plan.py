@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import observations as seen
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION as PHASES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, actions, predict, whole
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 PHASE = {phase.name: phase for phase in PHASES}
 

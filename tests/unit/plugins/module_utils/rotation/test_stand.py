@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import observations as seen
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import stands
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 
 def one(observed, known, objects=None):
