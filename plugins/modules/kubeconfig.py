@@ -441,7 +441,7 @@ def _embedded(path: str, label: str, item: str) -> str:
     source = f"{item}: {path}"
     blocks = [block for block in _pem.split(_text(files.require(path, item), source), source) if block.label.endswith(label)]
     if not blocks or (label == "PRIVATE KEY" and len(blocks) > 1):
-        raise PkiError(source, f"holds {len(blocks) or 'no'} {label}", "check the path")
+        raise PkiError(source, f"holds {'several' if blocks else 'no'} {label.lower()}", "check the path")
     return _kubeconfig.encode(_pem.join(blocks))
 
 

@@ -28,7 +28,7 @@ _REMEDIES = (
     ("unauthorized", "the API server refused the kubeconfig's credentials; give a kubeconfig it accepts"),
     ("must be logged in", "the API server refused the kubeconfig's credentials; give a kubeconfig it accepts"),
     ("x509:", "the kubeconfig's certificate authority does not fit what the API server serves"),
-    ("connection refused", "check that the API server runs and that the kubeconfig names its address"),
+    (" refused", "check that the API server runs and that the kubeconfig names its address"),
     ("timeout", "check that the API server is healthy and that the kubeconfig names its address"),
     ("doesn't have a resource type", "check the kind, or whether its definition is installed"),
 )
