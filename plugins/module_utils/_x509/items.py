@@ -60,14 +60,14 @@ def checked_items(options: t.Sequence[t.Mapping[str, t.Any]], needs_paths: bool,
     :raises PkiError: for the first item that asks for something impossible, and for duplicate names or paths.
     """
     items = [_item(option) for option in options]
-    _refuse_duplicates("name", [(item.label, item.label) for item in items])
+    refuse_duplicates("name", [(item.label, item.label) for item in items])
     for item in items:
         for option in ["authority"] * needs_authority + ["certificate_path", "key_path"] * needs_paths:
             if not getattr(item, option):
                 raise PkiError(item.label, f"{option} is missing", "set it")
     if needs_paths:
         paths = [(path, item.label) for item in items for path in (item.certificate_path, item.key_path, item.pending_path)]
-        _refuse_duplicates("path", [(os.path.normpath(path), label) for path, label in paths])
+        refuse_duplicates("path", [(os.path.normpath(path), label) for path, label in paths])
     return items
 
 
@@ -78,6 +78,19 @@ def checked_mode(text: str, item: str, option: str, forbidden: int = 0) -> int:
     if int(text, 8) & forbidden:
         raise PkiError(item, f"{option} {text} opens a private key to everyone", 'use "0600" or "0640"')
     return int(text, 8)
+
+
+def refuse_duplicates(what: str, named: t.Iterable[tuple[str, str]]) -> None:
+    """Refuse a value that occurs twice; :raises PkiError: naming both items.
+
+    :param named: value and the item that has it.
+    """
+    seen: dict[str, str] = {}
+    for value, label in named:
+        if value in seen:
+            twice = f"{seen[value]} and {label}" if seen[value] != label else label
+            raise PkiError(twice, f"duplicate {what} {value}", "each certificate and each key needs its own")
+        seen[value] = label
 
 
 def _item(option: t.Mapping[str, t.Any]) -> Item:
@@ -104,12 +117,3 @@ def _item(option: t.Mapping[str, t.Any]) -> Item:
         key_mode=checked_mode(option["key_mode"], label, "key_mode", forbidden=0o007),
         certificate_mode=checked_mode(option["certificate_mode"], label, "certificate_mode"),
     )
-
-
-def _refuse_duplicates(what: str, named: t.Iterable[tuple[str, str]]) -> None:
-    seen: dict[str, str] = {}
-    for value, label in named:
-        if value in seen:
-            twice = f"{seen[value]} and {label}" if seen[value] != label else label
-            raise PkiError(twice, f"duplicate {what} {value}", "each certificate and each key needs its own")
-        seen[value] = label
