@@ -519,14 +519,16 @@ def _cross_sign(plan: Plan, item: AuthorityItem, certificate: x509.Certificate, 
     cross = item.cross_sign
     if cross is None:
         return
-    old = authority_files.require_certificate(cross.certificate_path, item.name, "give the old generation's certificate")
+    made = plan.made.get(os.path.normpath(cross.certificate_path))
+    remedy = "give the old generation's certificate"
+    old = made.certificate if made else authority_files.require_certificate(cross.certificate_path, item.name, remedy)
     problems = ca_problems(old, plan.now, depth=1)
     if problems:
         raise PkiError(item.name, f"old generation {cross.certificate_path} {' and '.join(problems)}", "leave out cross_sign")
     found = authority_files.read_certificate(cross.path, item.name)
     reasons = authority.cross_reasons(found, certificate, old, plan.now)
     if reasons or found is None:
-        key = read_key_of(cross.key_path, old, item.name)
+        key = made.key if made and made.key else read_key_of(cross.key_path, old, item.name)
         before = _shown(found) if found is not None else {}
         found = authority.cross_certificate(certificate, old, key, plan.term(item, {"warnings": []}, old, certificate))
         result["reasons"] += reasons
