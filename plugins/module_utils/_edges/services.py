@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 import http.client
 import socket
 import subprocess
@@ -90,11 +91,14 @@ class Supervisor:
 
     def __init__(self, config_path: str) -> None:
         self._config_path = config_path
+
+    @functools.cached_property
+    def _rpc(self) -> t.Any:
         config = configparser.RawConfigParser()
-        if not config.read(config_path):
-            raise PkiError("supervisor", f"{config_path}: cannot be read", "set pki_supervisor_config")
+        if not config.read(self._config_path):
+            raise PkiError("supervisor", f"{self._config_path}: cannot be read", "set pki_supervisor_config")
         path = config.get("unix_http_server", "file")
-        self._rpc = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_UnixTransport(path)).supervisor
+        return xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_UnixTransport(path)).supervisor
 
     def look(self, name: str) -> Service:
         """Return the program's process."""
