@@ -14,7 +14,8 @@ Why this order (L1 to L7 are the ordering laws of docs/design.md):
 * ``trust`` first: a verifier trusts the new generation before any presenter uses it (L1).
 * ``issue`` before ``trust-clients``: a kubelet that joins or renews while the old generation still signs would keep a
   certificate that nobody replaces before ``distrust``. So nodes are visited when only the new generation is handed out.
-* ``serve`` after ``trust-clients``: client certificates move before serving certificates (L2).
+* ``serve`` after ``trust-clients``: whoever dials an API server trusts the new generation before one shows it (L1). That makes
+  client certificates move before serving certificates (L2).
 * ``distrust-clients`` last: what an API server still trusts it writes back into ``extension-apiserver-authentication``,
   and what a controller-manager still publishes becomes the trust of every new pod.
 """

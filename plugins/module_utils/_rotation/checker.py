@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""The proof of a phase list: walk every state that a cluster can be in between its first and its last step.
+
+Inside a phase every host and object stands before, between or after its own steps, in every combination. In each of them
+each of ``model.EVERYTHING`` may happen, and the invariant must hold: **whatever any running presenter presents, each of its
+running verifiers has loaded trust for it.** Between phases gates hold: everything of the phase is loaded everywhere. At the end
+nothing presents, trusts or publishes the old generation.
+
+A state is one combination of positions. It stands for all combinations of late reloads (``model_steps.py`` says why that is
+sound) and for all ways into it (``model_world.py`` does).
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import Actor, actors_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_world import (
+    State,
+    World,
+    after_events,
+    after_step,
+    at_gate,
+    joined,
+    leaders,
+    world_at_start,
+)
+
+END = "end"
+# An etcd member dials the other members' peer ports, never its own.
+_NEVER_TO_ITSELF = ("etcd-peer",)
+
+
+class Violation(t.NamedTuple):
+    """A broken edge, or something of the old generation left at the end (then one half of the edge is empty).
+
+    ``positions`` names the hosts and objects that have done a part of the phase or all of it; the others stand before it.
+    """
+
+    phase: str
+    positions: tuple[tuple[str, str], ...]
+    presenter: str
+    presented_by: str
+    generation: str
+    verifier: str
+    verified_by: str
+    trusts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        positions = ", ".join(f"{name} {label}" for name, label in self.positions) or "every host before"
+        presented = f"{self.presenter}({self.generation}) of {self.presented_by}"
+        trusted = f"{self.verifier} of {self.verified_by} trusts ({', '.join(self.trusts)})"
+        if self.phase == END and not self.verifier:
+            return f"{END}: {presented} is still in use"
+        if self.phase == END and not self.presenter:
+            return f"{END}: {trusted}"
+        return f"{self.phase}: {positions}: {presented} -> {trusted}"
+
+
+class Walk(t.NamedTuple):
+    """What a walk found, and how many states it looked at."""
+
+    violations: list[Violation]
+    states: int
+
+
+def check(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES) -> list[Violation]:
+    """Return the first violation of the phase list, the one that needs the fewest steps; an empty list is the proof.
+
+    :raises PkiError: where a phase names a presenter or a side that no table knows.
+    """
+    return walk(phases, cluster, authorities).violations
+
+
+def walk(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES) -> Walk:
+    """Walk the list until something breaks; as ``check``, with the number of states."""
+    settled = model.settled_at_start(authorities)
+    world = world_at_start(authorities)
+    states = 0
+    for phase in (*phases, Phase(END, "the state that the last gate proves")):
+        change = model.change_of(phase, cluster, authorities, settled)
+        world, violations, visited = _walk_phase(change, world)
+        states += visited
+        if violations:
+            return Walk(violations, states)
+        settled = change.wanted
+    return Walk(_left_over(settled, world), states)
+
+
+def _walk_phase(change: model.Change, world: World) -> tuple[World, list[Violation], int]:
+    """Walk one phase; return the world at its gate, the first violation and the number of states."""
+    actors = actors_of(change)
+    worlds: dict[tuple[int, ...], World] = {}
+    for at in _positions(actors):
+        state = [(actor.name, actor.stages[step]) for actor, step in zip(actors, at)]
+        before = [(number, (*at[:number], step - 1, *at[number + 1:])) for number, step in enumerate(at)]
+        ways = [after_step(worlds[way], state[number][1].resets, change) for number, way in before if way in worlds]
+        worlds[at] = after_events(joined(ways or [world]), state, change)
+        broken = _broken_edge(state, worlds[at], change)
+        if broken:
+            return world, [broken], len(worlds)
+    return at_gate(worlds[at], state, change), [], len(worlds)
+
+
+def _positions(actors: t.Sequence[Actor]) -> list[tuple[int, ...]]:
+    """Return every combination of positions, those with fewer steps first: the first broken one is a shortest witness."""
+    whole = itertools.product(*(range(len(actor.stages)) for actor in actors))
+    return sorted(whole, key=lambda at: (sum(at), [-step for step in at]))
+
+
+def _broken_edge(state: State, world: World, change: model.Change) -> Violation | None:
+    for row in change.rows:
+        trusted = [(values, name) for name, stage in state for values in stage.trusts.get(row.name, ())]
+        trusted += list(world.get(row.name, {}).items())
+        refusing = [(values, name) for values, name in trusted if values != (OLD, NEW)]
+        if not refusing:
+            continue
+        # What the signer signs first: the node that keeps it is only its consequence.
+        for presenter in sorted(row.presenters, key=lambda name: name != model.SIGNED):
+            for (generation, at), (values, name) in itertools.product(_presented(presenter, state, world, change), refusing):
+                if generation not in values and not (presenter in _NEVER_TO_ITSELF and at == name):
+                    positions = tuple((actor, stage.label) for actor, stage in state if stage.label != "before")
+                    return Violation(change.phase.name, positions, presenter, at, generation, row.name, name, values)
+    return None
+
+
+def _presented(presenter: str, state: State, world: World, change: model.Change) -> list[tuple[str, str]]:
+    """Return every generation that the presenter may present in the state, and who presents it."""
+    if presenter == model.SIGNED:
+        return [(value, name) for name, stage in leaders(state, change) for value in stage.presents[model.SIGNER]]
+    found = [(value, name) for name, stage in state for value in stage.presents.get(presenter, ())]
+    return found + list(world.get(presenter, {}).items())
+
+
+def _left_over(settled: model.Settled, world: World) -> list[Violation]:
+    """Return the first thing that still presents or trusts the old generation: presenters first, then verifiers."""
+    held = [(name, value, holder) for name, values in world.items() for value, holder in values.items()]
+    everyone = [(name, value, "every host") for name, value in settled.items()] + held
+    for name, value, holder in everyone:
+        if value == OLD:
+            return [Violation(END, (), name, holder, OLD, "", "", ())]
+    for name, value, holder in everyone:
+        if isinstance(value, tuple) and OLD in value:
+            return [Violation(END, (), "", "", "", name, holder, value)]
+    return []
