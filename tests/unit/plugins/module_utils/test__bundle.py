@@ -12,8 +12,11 @@ import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _bundle, _kubeconfig, _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.tests.unit.plugins import openssl_certificates as made
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# Machines that are busy with other things shall not fail a property for being slow.
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ABSENT, EXACT, PRESENT = _bundle.ABSENT, _bundle.EXACT, _bundle.PRESENT
 
@@ -27,18 +30,21 @@ ANCHORS = st.lists(st.integers(0, 7).map(anchor_number), max_size=10).map(tuple)
 STATES = st.sampled_from([ABSENT, EXACT, PRESENT])
 
 
+@steady
 @given(ANCHORS, ANCHORS, STATES)
 def test_merging_twice_is_merging_once(current, wanted, state):
     once = _bundle.merge(current, _bundle.Wanted(state, wanted))
     assert _bundle.merge(once, _bundle.Wanted(state, wanted)) == once
 
 
+@steady
 @given(ANCHORS, ANCHORS, STATES)
 def test_nothing_is_twice_in_a_merged_bundle(current, wanted, state):
     merged = _bundle.merge(current, _bundle.Wanted(state, wanted))
     assert len({one.fingerprint for one in merged}) == len(merged)
 
 
+@steady
 @given(ANCHORS, ANCHORS)
 def test_present_puts_the_given_first_and_keeps_the_others_in_their_order(current, wanted):
     merged = _bundle.merge(current, _bundle.Wanted(PRESENT, wanted))
@@ -47,11 +53,13 @@ def test_present_puts_the_given_first_and_keeps_the_others_in_their_order(curren
     assert list(merged[len(given_first) :]) == [one for one in dict.fromkeys(current) if one not in wanted]
 
 
+@steady
 @given(ANCHORS, ANCHORS)
 def test_exact_is_what_is_given_in_its_order(current, wanted):
     assert list(_bundle.merge(current, _bundle.Wanted(EXACT, wanted))) == list(dict.fromkeys(wanted))
 
 
+@steady
 @given(ANCHORS, ANCHORS, st.booleans())
 def test_absent_removes_by_certificate_or_by_fingerprint_and_nothing_else(current, unwanted, by_fingerprint):
     fingerprints = frozenset(one.fingerprint for one in unwanted)
@@ -59,6 +67,7 @@ def test_absent_removes_by_certificate_or_by_fingerprint_and_nothing_else(curren
     assert list(_bundle.merge(current, wanted)) == [one for one in dict.fromkeys(current) if one not in unwanted]
 
 
+@steady
 @given(ANCHORS, ANCHORS)
 def test_absent_after_present_gives_back_the_original(current, wanted):
     original = tuple(dict.fromkeys(one for one in current if one not in wanted))
@@ -103,6 +112,7 @@ def test_extensions_decide_what_is_a_ca(extensions, key, is_ca, has_key_id):
     assert (one.is_ca, bool(one.key_id)) == (is_ca, has_key_id)
 
 
+@steady
 @given(st.data())
 def test_damaged_der_is_an_error_that_names_the_file_and_never_another_failure(data):
     whole = made.der(made.make_ca("one"))
@@ -115,6 +125,7 @@ def test_damaged_der_is_an_error_that_names_the_file_and_never_another_failure(d
             assert exc.subject == "/etc/ca.crt"
 
 
+@steady
 @given(st.binary(min_size=1, max_size=60))
 def test_bytes_that_are_no_certificate_are_refused(content):
     with pytest.raises(PkiError, match="^bundle: certificate sha256:"):
@@ -172,6 +183,7 @@ def test_every_reason_says_what_changes_and_whether_trust_does(current, reason, 
     assert any(re.search(reason, one) for one in decision.reasons)
 
 
+@steady
 @given(st.data())
 def test_deciding_on_the_result_changes_nothing(data):
     pool = [OLD(), NEW(), OTHER(), made.make_ca("fourth")]

@@ -10,13 +10,17 @@ import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.tests.unit.plugins import openssl_certificates as made
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# Machines that are busy with other things shall not fail a property for being slow.
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 BLOCKS = st.lists(st.builds(_pem.Block, st.sampled_from(["CERTIFICATE", "PRIVATE KEY", "X509 CRL"]), st.binary(min_size=1, max_size=200)))
 COMMENTS = st.text(alphabet="abc #:\n\r\t", max_size=20)
 
 
+@steady
 @given(BLOCKS)
 def test_splitting_gives_back_what_was_joined(blocks):
     assert _pem.split(_pem.join(blocks), "text") == blocks
@@ -25,6 +29,7 @@ def test_splitting_gives_back_what_was_joined(blocks):
 COMMENTED = st.lists(st.tuples(COMMENTS, st.binary(min_size=1, max_size=100)), min_size=1)
 
 
+@steady
 @given(COMMENTED, st.sampled_from(["\n", "\r\n", ""]), st.integers(1, 80))
 def test_comments_line_ends_widths_and_missing_newlines_do_not_matter(commented, newline, width):
     blocks = [_pem.Block("CERTIFICATE", der) for _comment, der in commented]
