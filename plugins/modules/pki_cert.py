@@ -290,18 +290,10 @@ results:
       type: str
       sample: "-----BEGIN CERTIFICATE-----..."
     certificate:
-      description: The certificate that is now in place, or was signed.
+      description: The certificate that is in place now, or was signed. M(rekey.kubernetes.pki_cert_info) tells all of it.
       returned: there is one
       type: dict
       contains:
-        subject:
-          description: Its subject as in RFC 4514.
-          type: str
-          sample: CN=kube-apiserver
-        issuer:
-          description: Subject of its issuer.
-          type: str
-          sample: CN=kubernetes-ca@20261122T170000Z
         serial_number:
           description: Its serial number in decimal digits.
           type: str
