@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The callback in real runs of ansible-playbook, with modules of the same names that answer what they are told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.rekey.kubernetes.plugins.callback import rotation_progress
+
+COLLECTION = Path("ansible_collections", "rekey", "kubernetes", "plugins")
+ECHO = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({"answer": {"type": "dict"}, "state": {"type": "str"}}, supports_check_mode=True)
+answer = module.params["answer"] or {}
+module.fail_json(**answer) if answer.get("failed") else module.exit_json(**answer)
+"""
+PHASES = [
+    {"name": "trust", "purpose": "control planes trust both", "number": 1, "of": 2, "last": False},
+    {"name": "distrust", "purpose": "control planes trust the new one alone", "number": 2, "of": 2, "last": True},
+]
+PROOF = {
+    "a/etcd": {"old_refused": {"etcd": True}, "new_accepted": {"etcd": True}},
+    "a/kube-apiserver": {"old_refused": {"kubernetes": False}, "new_accepted": {"kubernetes": True}},
+}
+
+
+class Run(t.NamedTuple):
+    status: int
+    output: str
+    summary: dict[str, t.Any]
+
+    @property
+    def lines(self) -> list[str]:
+        """What the callback has said, without the seconds."""
+        return [line.partition("] ")[2] for line in self.output.splitlines() if line.startswith("rotation [")]
+
+
+def task(name: str, module: str, answer: t.Any, **more: t.Any) -> dict[str, t.Any]:
+    state = {"state": more.pop("state")} if "state" in more else {}
+    return {"name": name, f"rekey.kubernetes.{module}": {"answer": answer, **state}, **more}
+
+
+def service(state: str, waited: float, *names: str, changed: bool = True) -> dict[str, t.Any]:
+    answer = {"changed": changed, "waited_seconds": waited, "results": [{"name": name, "changed": changed} for name in names]}
+    return task(f"Have them {state}", "pki_service", answer, state=state)
+
+
+Play = t.Callable[..., Run]
+
+
+def stage(tmp_path: Path) -> Play:
+    """Return a function that runs tasks on two hosts, a and b, with the callback enabled."""
+    for folder in ("modules", "callback"):
+        (tmp_path / COLLECTION / folder).mkdir(parents=True)
+    for name in ("pki_plan", "pki_service", "pki_host_info", "pki_cluster_info", "pki_canary_csr", "ca_bundle"):
+        (tmp_path / COLLECTION / "modules" / f"{name}.py").write_text(ECHO)
+    (tmp_path / COLLECTION / "callback" / "rotation_progress.py").symlink_to(rotation_progress.__file__)
+    summary = tmp_path / "made" / "summary.json"
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false",
+                   "ANSIBLE_CALLBACKS_ENABLED": "rekey.kubernetes.rotation_progress", "REKEY_ROTATION_SUMMARY": str(summary),
+                   "ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_NOCOLOR": "true", "ANSIBLE_LOCALHOST_WARNING": "false"}
+
+    def run(tasks: list[dict[str, t.Any]], *options: str) -> Run:
+        variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        playbook = tmp_path / "playbook.yml"
+        playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}]))
+        done = subprocess.run([Path(sys.executable).parent / "ansible-playbook", "-i", "a,b,", playbook, *options],
+                              env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return Run(done.returncode, done.stdout + done.stderr, json.loads(summary.read_text()) if summary.exists() else {})
+
+    return run
+
+
+@pytest.fixture(name="play")
+def fixture_play(tmp_path: Path) -> Play:
+    return stage(tmp_path)
+
+
+@pytest.fixture(name="rotation", scope="module")
+def fixture_rotation(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run of a rotation's kind of tasks, asked about by several tests."""
+    waits = {"a": 2.0, "b": 7.5}
+    seen = {"observation": {"version": "v1.37.2"}, "waited_seconds": "{{ waits[inventory_hostname] }}"}
+    return stage(tmp_path_factory.mktemp("rotation"))([
+        task("Plan the phase", "pki_plan", {"phase": PHASES[0]}, run_once=True),
+        {**service("stopped", 4.0, "kube-apiserver"), "when": "inventory_hostname == 'a'"},
+        {**service("restarted", 3.0, "etcd", "kube-apiserver"), "when": "inventory_hostname == 'a'"},
+        service("started", 0.1, "kube-scheduler", changed=False),
+        task("Prove the host", "pki_host_info", seen, vars={"waits": waits}),
+        task("Plan the phase", "pki_plan", {"phase": PHASES[1]}, run_once=True),
+        task("Change a bundle", "ca_bundle", {"changed": True, "waited_seconds": 99.0}),
+        task("Prove the signer", "pki_canary_csr", {"waited_seconds": 0.5}, loop=[1, 2], run_once=True),
+        task("Report", "pki_plan", {"proof": PROOF}, run_once=True),
+    ])
+
+
+def test_phases_are_told_and_timed(rotation: Run) -> None:
+    assert rotation.status == 0, rotation.output
+    said = [line for line in rotation.lines if line.startswith("phase")]
+    assert said == ["phase 1 of 2, trust: control planes trust both", "phase 2 of 2, distrust: control planes trust the new one alone"]
+    assert [phase["name"] for phase in rotation.summary["phases"]] == ["trust", "distrust"]
+    assert sum(phase["seconds"] for phase in rotation.summary["phases"]) <= rotation.summary["duration_seconds"] + 0.2
+    assert all(phase["seconds"] > 0 for phase in rotation.summary["phases"])
+
+
+def test_hosts_that_wait_side_by_side_count_once_and_other_modules_not_at_all(rotation: Run) -> None:
+    assert rotation.summary["waiting_seconds"] == 4.0 + 3.0 + 0.1 + 7.5 + 2 * 0.5
+
+
+def test_what_is_waited_for_is_told_with_its_host(rotation: Run) -> None:
+    assert rotation.lines.index("  b: Prove the host") < rotation.lines.index("  b: done after 7.5 s")
+
+
+def test_a_stop_and_a_start_are_one_restart(rotation: Run) -> None:
+    assert rotation.summary["restarts"] == {"etcd": 1, "kube-apiserver": 1}
+
+
+def test_version_proof_and_changes_are_written_down(rotation: Run) -> None:
+    assert rotation.summary["kubernetes_version"] == "v1.37.2"
+    assert rotation.summary["old_generation_refused"] == {"a/etcd": {"etcd": True}, "a/kube-apiserver": {"kubernetes": False}}
+    assert rotation.summary["new_generation_accepted"] == {"a/etcd": {"etcd": True}, "a/kube-apiserver": {"kubernetes": True}}
+    assert rotation.summary["changed"] == {"a": 3, "b": 1}
+    assert rotation.summary["failed"] == []
+    assert rotation.summary["started"] <= rotation.summary["ended"]
+
+
+def test_check_mode_counts_no_restart(play: Play) -> None:
+    run = play([service("restarted", 0.0, "etcd")], "--check")
+    assert run.status == 0, run.output
+    assert run.summary["restarts"] == {}
+
+
+def test_a_failed_host_is_named(play: Play) -> None:
+    run = play([{**task("Prove the host", "pki_host_info", {"failed": True, "msg": "not proved"}), "when": "inventory_hostname == 'b'"}])
+    assert run.status != 0
+    assert run.lines[-1] == "  b: failed: Prove the host"
+    assert run.summary["failed"] == ["b"]
+
+
+def test_nothing_to_do_is_said_and_a_summary_that_cannot_be_written_is_a_warning(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("a file where the directory should be")
+    run = play([task("Plan", "pki_plan", {"nothing_to_do": True, "phases": ["trust"]}, run_once=True)])
+    assert run.status == 0, run.output
+    assert run.lines == ["nothing to do"]
+    assert "summary cannot be written" in run.output
