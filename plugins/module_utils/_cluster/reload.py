@@ -61,10 +61,17 @@ def must_restart(component: str, changed_input: str, minor: tuple[int, int]) -> 
 
     :raises KeyError: for an input that the table does not know: a guess here would be an outage.
     """
+    return bool(restart_reason(component, changed_input, minor))
+
+
+def restart_reason(component: str, changed_input: str, minor: tuple[int, int]) -> str:
+    """Say why a change of the input restarts the component; empty where it is taken over live."""
     row = _ROWS[component, changed_input]
     if row.live_since is None or minor < row.live_since:
-        return True
-    return component in CHEAP and row.seconds > PATIENCE_SECONDS
+        return "reads it only at its start"
+    if component in CHEAP and row.seconds > PATIENCE_SECONDS:
+        return f"may take {row.seconds} s to read it again, and its restart costs no request"
+    return ""
 
 
 _ROWS = {(row.component, row.input): row for row in RELOAD}

@@ -23,7 +23,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import restart_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE, TRUST
 
 Observation = t.Mapping[str, t.Any]
@@ -145,12 +145,11 @@ def _restarts(on: hosts.Host, observed: Observation, bundles: set[str], leaves: 
         found = observed["processes"][process.name]
         reasons = [] if found["running"] else ["is not running"]
         for item in _inputs(on, process.name, observed, bundles, leaves, copies):
-            if not must_restart(process.name, item.name, rotation.minor):
-                continue
-            if item.changes:
-                reasons.append(f"reads {item.path} ({item.name}) only at its start")
-            elif found["running"] and found["started"] < item.changed_at:
-                reasons.append(f"is older than {item.path} ({item.name}), which it reads only at its start")
+            why = restart_reason(process.name, item.name, rotation.minor)
+            if why and item.changes:
+                reasons.append(f"{item.path} ({item.name}) changes: {why}")
+            elif why and found["running"] and found["started"] < item.changed_at:
+                reasons.append(f"is older than {item.path} ({item.name}): {why}")
         if reasons:
             restarts.append(Restart(process.name, list(dict.fromkeys(reasons))))
     return restarts
