@@ -1,0 +1,116 @@
+# Everything a person or a CI machine runs. Needs python3 >= 3.11, make and git; brings the rest itself, outside the tree.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+PYTHON ?= python3
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+FOUND_PYTHON := $(shell for name in $(PYTHON) python3.13 python3.12 python3.11; do \
+	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$name; break; }; done)
+ifeq ($(FOUND_PYTHON),)
+$(error Python 3.11 or later is needed and none was found; on Debian 12: apt-get install python3 python3-venv)
+endif
+
+export REKEY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rekey.kubernetes
+WORKSPACE := $(FOUND_PYTHON) tests/tools/workspace.py
+VENV := $(shell $(WORKSPACE) venv requirements-dev.txt)
+COLLECTIONS := $(shell $(WORKSPACE) collections)
+IN_VENV := PATH="$(VENV)/bin:$$PATH"
+BED := $(IN_VENV) $(VENV)/bin/python tests/beds/loopback/bed.py
+
+export ANSIBLE_CONFIG := $(CURDIR)/tests/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export ANSIBLE_HOME := $(REKEY_CACHE)/ansible-home
+export HYPOTHESIS_STORAGE_DIRECTORY := $(REKEY_CACHE)/hypothesis
+export PYTHONPATH := $(COLLECTIONS)
+# Byte code goes to the cache, so that running the tests leaves nothing in the tree.
+export PYTHONPYCACHEPREFIX := $(REKEY_CACHE)/pycache
+export PYTHONUNBUFFERED := 1
+
+STEPS := lint types unit unit-minimum unit-oldest docs-check build sanity integration next-core rotation-test
+
+.PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration next-core \
+	rotation-test up status down demo bench test test-all clean clean-cache
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+venv: ## install the tools into their own environment in the cache
+	@tests/tools/need_programs.sh git=git
+	@$(FOUND_PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/tools/need_programs.sh "no-ensurepip=python3-venv"
+	@$(WORKSPACE) make-venv requirements-dev.txt >/dev/null
+
+programs:
+	@tests/tools/need_programs.sh openssl=openssl
+
+balancer: programs
+	@tests/tools/need_programs.sh haproxy=haproxy
+
+lint: venv ## ansible-lint (production profile), yamllint, ruff
+	$(IN_VENV) ruff check --no-cache .
+	copy=$$($(WORKSPACE) copy lint); cd "$$copy"; $(IN_VENV) yamllint --strict .
+	copy=$$($(WORKSPACE) copy lint); cd "$$copy"; export ANSIBLE_COLLECTIONS_PATH="$${copy%/ansible_collections/*}"; \
+		$(IN_VENV) ansible-lint --offline --nocolor --profile production --strict
+
+types: venv ## mypy over everything under plugins
+	cd "$(COLLECTIONS)"; $(VENV)/bin/mypy --config-file "$(CURDIR)/.mypy.ini" --cache-dir "$(REKEY_CACHE)/mypy" \
+		ansible_collections/rekey/kubernetes/plugins
+
+unit: venv programs ## unit tests with the newest cryptography
+	$(VENV)/bin/python -m pytest
+
+unit-minimum: venv programs ## unit tests with Debian 12's cryptography
+	minimum=$$($(WORKSPACE) make-venv tests/requirements/minimum.txt); "$$minimum/bin/python" -m pytest tests/unit/plugins
+
+unit-oldest: venv programs ## unit tests of what runs on nodes, on Python 3.9
+	VENV=$(VENV) tests/tools/unit_oldest.sh
+
+docs-check: venv ## ansible-doc of every module and role, antsibull's checks of documentation and changelog
+	copy=$$($(WORKSPACE) copy docs); $(IN_VENV) $(VENV)/bin/python tests/tools/check_docs.py "$$copy"
+
+build: venv ## build the archive, look into it, install it and use it from there
+	$(IN_VENV) $(VENV)/bin/python tests/tools/check_archive.py
+
+sanity: venv ## ansible-test sanity, all tests
+	TEST_PYTHONS=3.9 $(VENV)/bin/python tests/tools/run_ansible_test.py sanity sanity \
+		--controller origin:python={python} --target-python {python}
+
+integration: venv programs ## every module against files, judged by openssl and kubectl
+	export KUBECTL=$${KUBECTL:-$$($(VENV)/bin/python tests/tools/kubectl_path.py)}; \
+		$(VENV)/bin/python tests/tools/run_ansible_test.py integration integration --local --python {python} $(TARGET)
+
+next-core: venv ## unit tests, sanity and the installed archive with the current stable ansible-core (Python 3.12+)
+	tests/tools/next_core.sh unit docs-check build sanity
+
+up: venv balancer ## start the loopback bed, provisioned
+	$(BED) up
+
+status: venv ## show the loopback bed's processes
+	$(BED) status
+
+down: venv ## stop the loopback bed and remove it
+	$(BED) down
+
+demo: venv balancer ## bring up a control plane, rotate its three CAs under load, show the result
+	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/demo.py
+
+rotation-test: venv balancer ## the rotation on the loopback bed, judged by an independent client
+	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system
+
+bench: venv programs ## compare with the peers, as one table of ratios
+	venv=$$($(WORKSPACE) make-venv tests/requirements/bench.txt); PATH="$$venv/bin:$$PATH" "$$venv/bin/python" bench/bench.py
+
+test: ## everything that must hold before a change lands
+	@$(FOUND_PYTHON) tests/tools/steps.py $(STEPS)
+
+test-all: ## test, then all of it again with the current stable ansible-core
+	@$(FOUND_PYTHON) tests/tools/steps.py $(filter-out next-core,$(STEPS))
+	@tests/tools/next_core.sh $(filter-out next-core unit-minimum unit-oldest,$(STEPS))
+
+clean: ## remove what runs have left in the tree
+	rm -rf build tests/output .ansible
+
+clean-cache: ## remove the cache: environments, binaries, copies
+	rm -rf "$(REKEY_CACHE)"
