@@ -162,7 +162,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """Say what is being waited for."""
         if _action(task) in WAITS:
-            self._say(f"  {host.get_name()}: {task.get_name()}")
+            self._say(f"  {host.get_name()}: {task.name}")
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """Take in a task's result."""
@@ -174,7 +174,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         """Say where it failed; why is told by the output of the run."""
-        self._say(f"  {result.host.get_name()}: failed: {result.task_name}")
+        self._say(f"  {result.host.get_name()}: failed: {result.task.name}")
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """Write the summary."""

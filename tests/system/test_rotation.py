@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rotations of a real control plane, judged by programs that know nothing of the collection. The tests build on one another, in order."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+import judge
+import playing
+from loopback_bed import binaries, lifecycle, topology
+from loopback_bed.errors import BedError
+from loopback_bed.places import Bed, bed_of, cache_of
+from loopback_bed.progress import Progress
+from loopback_bed.supervision import Supervisor, left_over
+
+LIVE = "pki_rotate_authorities=['kubernetes','front-proxy']"
+AGAIN = "pki_rotate_again=true"
+UNTIL_DISTRUST = "pki_rotate_until=distrust"
+
+
+@pytest.fixture(name="bed", scope="module")
+def fixture_bed(tmp_path_factory: pytest.TempPathFactory, leave_out: t.Callable[[str], t.NoReturn]) -> t.Iterator[Bed]:
+    if not shutil.which("haproxy", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"):
+        leave_out("haproxy is not installed")
+    try:
+        binaries.obtain(os.environ, cache_of(os.environ), Progress())
+    except BedError as exc:
+        leave_out(str(exc))
+    bed = bed_of({**os.environ, "REKEY_BED_DIR": str(tmp_path_factory.mktemp("bed"))})
+    try:
+        lifecycle.start(bed, os.environ, Progress(), provision=True)
+        yield bed
+    finally:
+        lifecycle.end(bed, Progress())
+    assert left_over(bed) == {}
+    assert not bed.directory.exists()
+
+
+@pytest.fixture(name="play")
+def fixture_play(bed: Bed, tmp_path: Path) -> t.Callable[..., playing.Played]:
+    """Return a function that plays a playbook on the bed with these extra variables."""
+
+    def play(playbook: str, *variables: str, options: t.Sequence[str] = (), succeeds: bool = True) -> playing.Played:
+        log = tmp_path / f"play-{len(list(tmp_path.iterdir()))}.log"
+        played = playing.play(bed, playbook, [*extra(variables), *options], log)
+        assert (played.status == 0) == succeeds, played.last_lines
+        return played
+
+    return play
+
+
+Play = t.Callable[..., playing.Played]
+
+
+def extra(variables: t.Iterable[str]) -> list[str]:
+    return [word for variable in variables for word in ("--extra-vars", _as_json(variable))]
+
+
+def _as_json(variable: str) -> str:
+    name, _equals, value = variable.partition("=")
+    quoted = value if value in ("true", "false") or value.startswith("[") else f'"{value}"'
+    return f'{{"{name}": {quoted}}}'.replace("'", '"')
+
+
+def changes(played: playing.Played) -> int:
+    """Return how many tasks changed something, from the recap that Ansible itself prints."""
+    counts = re.findall(r"ok=\d+ +changed=(\d+)", played.log.read_text(encoding="utf-8"))
+    assert counts
+    return sum(map(int, counts))
+
+
+def on_disk(bed: Bed) -> dict[Path, tuple[str, int]]:
+    """Return hash and mode of every file that is not a process's own."""
+    found = {}
+    for folder, folders, names in os.walk(bed.directory):
+        folders[:] = [name for name in folders if name not in ("log", "etcd-data", "bin")]
+        for path in (Path(folder, name) for name in names):
+            if path.is_file():
+                found[path] = (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mode)
+    return found
+
+
+def process_ids(bed: Bed, *processes: str) -> dict[str, int]:
+    """Return program to process id, as the supervisor knows them."""
+    wanted = {topology.program_name(host, process) for process in processes for host in topology.hosts_of(process)}
+    return {state.name: state.pid for state in Supervisor(bed).states() if state.name in wanted}
+
+
+def key_lines(bed: Bed) -> set[str]:
+    """Return a line out of the middle of every private key there is."""
+    lines = {path.read_text(encoding="utf-8").splitlines()[1] for path in bed.directory.glob("**/*.key")}
+    assert len(lines) > len(topology.HOSTS)
+    return lines
+
+
+def test_a_provisioned_bed_is_as_it_must_be(bed: Bed) -> None:
+    judged = judge.judge(bed)
+    assert judged.problems == []
+    assert {len(row.verdicts) for row in judged.rows} == {1}
+
+
+def test_provisioning_again_changes_nothing(bed: Bed, play: Play) -> None:
+    before = on_disk(bed)
+    assert changes(play(lifecycle.PROVISION)) == 0
+    assert on_disk(bed) == before
+
+
+def test_check_mode_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, play: Play) -> None:
+    files, ids = on_disk(bed), process_ids(bed, *(process for host in topology.HOSTS for process in host.processes))
+    played = play(playing.ROTATE, AGAIN, options=["--check"])
+    said = played.log.read_text(encoding="utf-8")
+    assert "phase 1 of 6, trust: control planes trust both generations" in said
+    assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
+    assert on_disk(bed) == files
+    assert process_ids(bed, *(process for host in topology.HOSTS for process in host.processes)) == ids
+
+
+def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, play: Play, tmp_path: Path) -> None:
+    keys_before = key_lines(bed)
+    with playing.load(bed, tmp_path) as finish:
+        played = play(playing.ROTATE, AGAIN, options=["-vvv"])
+        load = finish()
+    assert load["requests_failed"] == 0, (tmp_path / "load.log").read_text(encoding="utf-8")
+    assert all(client["requests"] for client in load["clients"].values())
+    judged = judge.judge(bed)
+    assert judged.problems == []
+    assert {len(row.verdicts) for row in judged.rows} == {2}
+    # One window in which trust comes and one in which it goes, on each host.
+    assert {name: played.summary["restarts"][name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
+    said = played.log.read_text(encoding="utf-8")
+    assert "PRIVATE KEY" not in said
+    assert [line for line in keys_before | key_lines(bed) if line in said] == []
+
+
+def test_a_finished_rotation_says_that_nothing_is_to_do(bed: Bed, play: Play) -> None:
+    before = on_disk(bed)
+    played = play(playing.ROTATE)
+    assert "Nothing to do" in played.log.read_text(encoding="utf-8")
+    assert changes(played) == 0
+    assert on_disk(bed) == before
+
+
+def kill_in_phase(bed: Bed, number: int, arguments: t.Sequence[str], log: Path) -> None:
+    """Start a rotation and kill it, with everything it has started, as soon as a host has changed in this phase."""
+    process = playing.start_playbook(bed, playing.ROTATE, arguments, log.with_suffix(".json"))
+    assert process.stdout is not None
+    phase_begun = False
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        phase_begun = phase_begun or f"phase {number} of" in line and line.startswith(playing.PROGRESS)
+        if phase_begun and line.startswith("changed: ["):
+            playing.kill(process)
+            process.stdout.close()
+            return
+    pytest.fail(f"it ended before it could be killed: {''.join(said[-40:])}")
+
+
+def test_a_killed_run_goes_on_and_stops_where_it_is_told_to(bed: Bed, play: Play, tmp_path: Path) -> None:
+    ids = functools.partial(process_ids, bed, topology.ETCD, topology.APISERVER)
+    before = ids()
+    with playing.load(bed, tmp_path) as finish:
+        kill_in_phase(bed, 2, extra([AGAIN, LIVE]), tmp_path / "killed.log")
+        play(playing.ROTATE, UNTIL_DISTRUST)
+        stopped = judge.judge(bed)
+        assert {tuple(row.verdicts.values()) for row in stopped.rows if row.authority != "etcd"} == {("refused", "accepted", "accepted")}
+        assert {problem for problem in stopped.problems if "signed" in problem or "serves" in problem} == set()
+        # The judge is not blind: the generation that is still trusted is what it complains of.
+        assert any("n1/kubernetes/ca.crt holds kubernetes" in problem for problem in stopped.problems)
+        assert any(problem.startswith("default/kube-root-ca.crt ca.crt holds 2 certificates") for problem in stopped.problems)
+        play(playing.ROTATE)
+        load = finish()
+    assert load["requests_failed"] == 0, (tmp_path / "load.log").read_text(encoding="utf-8")
+    judged = judge.judge(bed)
+    assert judged.problems == []
+    assert {(row.authority, len(row.verdicts)) for row in judged.rows} == {("kubernetes", 3), ("front-proxy", 3), ("etcd", 2)}
+    assert ids() == before
