@@ -41,6 +41,20 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(folder.iterdir())}
 
 
+def around_each_call(monkeypatch, names, before=lambda _name: None, after=lambda _name: None) -> None:
+    """Let something happen before and after each of these calls of the operating system."""
+    def wrapped(name: str, real):
+        def call(*arguments, **options):
+            before(name)
+            result = real(*arguments, **options)
+            after(name)
+            return result
+        return call
+
+    for name in names:
+        monkeypatch.setattr(os, name, wrapped(name, getattr(os, name)))
+
+
 def test_all_files_are_written_with_their_modes(tmp_path):
     batch_files.apply(steps(tmp_path, 10))
     assert contents(tmp_path) == {f"{number}.{kind}": f"new {word} {number}" for number in range(10)
@@ -56,35 +70,32 @@ def test_nothing_to_do_is_done(tmp_path):
 
 def test_a_key_is_never_open_to_others_not_even_for_a_moment(tmp_path, monkeypatch):
     seen = []
-    for name in CALLS:
-        def watched(*arguments, real=getattr(os, name), **options):
-            result = real(*arguments, **options)
-            seen.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir() if "key" in path.name)
-            return result
-        monkeypatch.setattr(os, name, watched)
     key = tmp_path / "0.key"
     key.write_text("old key")
     key.chmod(0o600)
-    batch_files.apply(steps(tmp_path)[:2])
+    todo = steps(tmp_path)
+    around_each_call(monkeypatch, CALLS, after=lambda _name: seen.extend(
+        stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir() if ".key" in path.name))
+    batch_files.apply(todo)
     assert set(seen) == {0o600}
 
 
 def test_no_file_takes_its_place_before_all_are_on_the_disk(tmp_path, monkeypatch):
     order = []
-    for name in ("fsync", "rename"):
-        monkeypatch.setattr(os, name, lambda *arguments, name=name, real=getattr(os, name): (order.append(name), real(*arguments)))
+    around_each_call(monkeypatch, ("fsync", "rename"), after=order.append)
     batch_files.apply(steps(tmp_path, 2))
     assert order == ["fsync"] * 3 + ["rename"] * 4 + ["fsync"]
 
 
-def crash_at(monkeypatch, number: int) -> None:
+def crash_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """End the process instead of its system call of this number."""
     counter = itertools.count()
-    for name in CALLS:
-        def struck(*arguments, real=getattr(os, name), **options):
-            if next(counter) >= number:
-                raise PowerLoss
-            return real(*arguments, **options)
-        monkeypatch.setattr(os, name, struck)
+
+    def strike(_name: str) -> None:
+        if next(counter) >= number:
+            raise PowerLoss
+
+    around_each_call(monkeypatch, CALLS, before=strike)
 
 
 def test_a_crash_leaves_each_file_old_or_new_and_no_certificate_before_its_key(tmp_path):

@@ -41,8 +41,8 @@ def test_a_name_among_the_addresses_is_an_error(name):
         profile(ip=[name])
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "a..b", ".a", "a.", "-a", "a*.b", "10.0.0.300", "10.0.0.0/8", "ä.example", "a/b", "x" * 64,
-                                  ".".join(["x" * 60] * 5)])
+@pytest.mark.parametrize("name", [
+    "", " ", "a b", "a..b", ".a", "a.", "-a", "a*.b", "10.0.0.300", "10.0.0.0/8", "ä.example", "a/b", "x" * 64, ".".join(["x" * 60] * 5)])
 def test_what_is_no_dns_name_is_an_error(name):
     with pytest.raises(PkiError, match="no DNS name"):
         profile(dns=[name])
@@ -59,7 +59,11 @@ def test_what_is_no_uri_is_an_error(value):
 
 
 @pytest.mark.parametrize(("common_name", "organizations", "problem"), [
-    ("", [], "common_name is empty"), ("x" * 65, [], "longer than 64"), ("x", [" "], "organizations is empty"), ("x", ["o" * 65], "longer than 64")])
+    ("", [], "common_name is empty"),
+    ("x" * 65, [], "longer than 64"),
+    ("x", [" "], "organizations is empty"),
+    ("x", ["o" * 65], "longer than 64"),
+])
 def test_a_subject_that_cannot_be_written_is_an_error(common_name, organizations, problem):
     with pytest.raises(PkiError, match=problem):
         names.checked_profile("item", common_name, organizations, {}, ["client_auth"])
