@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, services, tls
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, ready, services, tls
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import certificate_facts
@@ -32,7 +32,6 @@ _WHO_AM_I = tls.Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectrevie
                         {"Content-Type": "application/json"})
 # A linearizable read: it needs the quorum, not only this member (etcd's gRPC gateway; the key is base64).
 _ETCD_READ = tls.Request("POST", "/v3/kv/range", b'{"key":"cGtpLWNhbmFyeQ=="}', {"Content-Type": "application/json"})
-_ETCD_STATUS = _ETCD_READ._replace(path="/v3/maintenance/status", body=b"{}")
 
 
 class Observer(t.NamedTuple):
@@ -99,12 +98,12 @@ class Observer(t.NamedTuple):
         asked = gates.endpoints(self.on)
         with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
             shown = {one.name: pool.submit(self._shown, one) for one in asked}
-            ready = {one.name: pool.submit(self._ready, one) for one in asked}
+            healthy = {one.name: pool.submit(self._ready, one) for one in asked}
             canaries = {(one.name, name): pool.submit(self._canary, one, name)
                         for one in asked for name in self.names if self._has_canary(one, name)}
-            leader = pool.submit(self._etcd_leader) if "etcd" in self.on.components else None
-            version = pool.submit(self._version) if "kube-apiserver" in self.on.components else None
-        seen = {one.name: {**shown[one.name].result(), **ready[one.name].result(), "canaries": {}} for one in asked}
+            leader = pool.submit(ready.etcd_leads, self.on) if "etcd" in self.on.components else None
+            version = pool.submit(ready.api_version, self.on) if "kube-apiserver" in self.on.components else None
+        seen = {one.name: {**shown[one.name].result(), **healthy[one.name].result(), "canaries": {}} for one in asked}
         for (endpoint, name), answer in canaries.items():
             seen[endpoint]["canaries"][name] = answer.result()
         return {"endpoints": seen, "etcd_leader": bool(leader and leader.result()), "version": version.result() if version else ""}
@@ -123,13 +122,7 @@ class Observer(t.NamedTuple):
                 "offers": sorted(self.generations.of_subject(name) for name in found.offers)}
 
     def _ready(self, endpoint: Endpoint) -> dict[str, t.Any]:
-        if endpoint.name == "etcd":
-            answer = self._as_healthcheck(tls.Request("GET", "/health"))
-            return {"ready": answer.status == 200 and b'"true"' in answer.body}
-        path = next(process.ready for process in hosts.processes(self.on) if process.name == endpoint.process)
-        if not path:
-            return {"ready": True}
-        return {"ready": tls.ask(self.on.address, endpoint.port, tls.Request("GET", path)).status == 200}
+        return {"ready": ready.is_ready(self.on, endpoint.process)}
 
     def _canary(self, endpoint: Endpoint, generation: str) -> str:
         """Ask with the canary: ``accepted``, ``refused``, or what went wrong, which proves neither."""
@@ -142,24 +135,6 @@ class Observer(t.NamedTuple):
             request = request._replace(headers={**request.headers, **_FRONT_PROXY_HEADERS})
         answer = tls.ask(self.on.address, endpoint.port, request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key"))
         return _verdict(endpoint, answer)
-
-    def _as_healthcheck(self, request: tls.Request) -> tls.Answer:
-        base = hosts.pairs(self.on)["etcd-healthcheck-client"].base
-        if not os.path.exists(f"{base}.crt"):
-            return tls.Answer(0, b"", error=f"{base}.crt: no such file")
-        return tls.ask(self.on.address, 2379, request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key"))
-
-    def _etcd_leader(self) -> bool:
-        answer = self._as_healthcheck(_ETCD_STATUS)
-        if answer.status != 200:
-            return False
-        status = json.loads(answer.body)
-        return status.get("leader") == status["header"]["member_id"]
-
-    def _version(self) -> str:
-        port = next(process.port for process in hosts.processes(self.on) if process.name == "kube-apiserver")
-        answer = tls.ask(self.on.address, port, tls.Request("GET", "/version"))
-        return json.loads(answer.body).get("gitVersion", "") if answer.status == 200 else ""
 
 
 def _verdict(endpoint: Endpoint, answer: tls.Answer) -> str:

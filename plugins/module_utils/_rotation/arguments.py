@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import (
@@ -182,8 +182,14 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             last = phase.side == CLIENTS and OLD not in phase.trusts
             gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
             wanted += [{"name": field, "generations": held[authority]}] if last else []
-    signer = [one["copies"]["signer"]["generation"] for one in expected.values() if "signer" in one["copies"]]
     return {
-        "gate": gate, "signer": signer[0] if signer else "",
+        "gate": gate, "signer": _signer(args, phase, expected),
         "bundles": [items.object_item(one["name"], [args.known[name]["certificate"] for name in one["generations"]]) for one in wanted],
     }
+
+
+def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
+    """Return the generation that must sign after the phase; empty where the phase moves neither signer nor controller-managers."""
+    asked = "kubernetes" in args.rotation.generations and (phase.side == CONTROL_PLANE or "signer" in phase.presents)
+    signers = [one["copies"]["signer"]["generation"] for one in expected.values() if "signer" in one["copies"]]
+    return signers[0] if asked and signers else ""
