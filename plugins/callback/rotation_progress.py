@@ -153,6 +153,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._account = Account(time.monotonic)
         self._started = now()
+        self._said: set[tuple[str, str]] = set()
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Start the clock."""
@@ -160,9 +161,13 @@ class CallbackModule(CallbackBase):
         self._started = now()
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
-        """Say what is being waited for."""
-        if _action(task) in WAITS:
-            self._say(f"  {host.get_name()}: {task.name}")
+        """Say what is being waited for, and where. A host that a condition may still leave out is not named."""
+        if _action(task) not in WAITS:
+            return
+        line = f"  {task.name}" if task.when else f"  {host.get_name()}: {task.name}"
+        if (task._uuid, line) not in self._said:
+            self._said.add((task._uuid, line))
+            self._say(line)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """Take in a task's result."""
