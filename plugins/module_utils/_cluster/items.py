@@ -25,7 +25,8 @@ _AUTHENTICATION = {"kind": "ConfigMap", "namespace": "kube-system", "name": "ext
 _OBJECTS = {
     "client-ca-file": {**_AUTHENTICATION, "field": 'data["client-ca-file"]'},
     "requestheader-client-ca-file": {**_AUTHENTICATION, "field": 'data["requestheader-client-ca-file"]'},
-    "cluster-info": {"kind": "ConfigMap", "namespace": "kube-public", "name": "cluster-info", "field": "data.kubeconfig"},
+    "cluster-info": {"kind": "ConfigMap", "namespace": "kube-public", "name": "cluster-info", "field": "data.kubeconfig",
+                     "format": "kubeconfig"},
 }
 
 
