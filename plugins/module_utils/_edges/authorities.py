@@ -15,7 +15,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import fil
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.decide import Authority, same_certificates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.issue import Issuer, issuer_of
-from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_certificates, load_key
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_key, require_certificates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import ca_problems, pair_matches
 
 if t.TYPE_CHECKING:  # pragma: no cover
@@ -39,10 +39,12 @@ def read_authority(option: t.Mapping[str, t.Any], now: datetime.datetime, may_be
     if problems:
         raise PkiError(label, f"{source} {' and '.join(problems)}", "give the certificate of an authority that may sign")
     chain_text, chain_source = _text(option, "chain", label)
-    if chain_source and not chain_text and not may_be_absent:
-        raise PkiError(label, f"{chain_source}: no such file", "make the authority first, with pki_ca")
-    chain = load_certificates(chain_text, f"{label}: {chain_source}")
-    if chain and not same_certificates(chain[:1], [certificate]):
+    if not chain_text:
+        if chain_source and not may_be_absent:
+            raise PkiError(label, f"{chain_source}: no such file", "make the authority first, with pki_ca")
+        return Authority(option["name"], certificate)
+    chain = require_certificates(chain_text, f"{label}: {chain_source}")
+    if not same_certificates(chain[:1], [certificate]):
         raise PkiError(label, f"{chain_source} does not begin with the authority's own certificate", "put it first")
     return Authority(option["name"], certificate, tuple(chain))
 

@@ -12,11 +12,10 @@ import os
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files
-from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.decide import Found
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import key_type
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import Item
-from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificates, load_key
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_key, require_certificates
 
 
 def key_target(item: Item) -> files.Target:
@@ -57,9 +56,7 @@ def observe(item: Item) -> Found:
     found = Found()
     if certificate is not None:
         source = f"{item.label}: {item.certificate_path}"
-        found = found._replace(certificates=tuple(load_certificates(certificate.decode("utf-8", "replace"), source)))
-        if not found.certificates:
-            raise PkiError(source, "holds no certificate", "restore or remove it")
+        found = found._replace(certificates=tuple(require_certificates(certificate.decode("utf-8", "replace"), source)))
     if key is not None:
         found = found._replace(key=load_key(key, f"{item.label}: {item.key_path}"))
     return found

@@ -72,7 +72,7 @@ class Observer(t.NamedTuple):
         facts = certificate_facts(certificate, now)
         return {"path": f"{base}.crt", "exists": True, "generation": self.generations.of_leaf(certificate),
                 "changed_at": os.stat(f"{base}.crt").st_mtime, "problem": problem,
-                **{name: facts[name] for name in ("subject", "not_after", "remaining_days", "fingerprint_sha256")}}
+                **{name: facts[name] for name in ("subject", "not_after", "remaining_days", "fingerprint_sha256", "sans")}}
 
     def _bundle(self, path: str) -> dict[str, t.Any]:
         content = files.read(path)

@@ -27,10 +27,15 @@ def load_certificate(pem: str, source: str) -> x509.Certificate:
     :param source: the file or field, for messages.
     :raises PkiError: when there is none, or it is damaged.
     """
-    found = load_certificates(pem, source, limit=1)
+    return require_certificates(pem, source, limit=1)[0]
+
+
+def require_certificates(pem: str, source: str, limit: int | None = None) -> list[x509.Certificate]:
+    """Return what :func:`load_certificates` does; :raises PkiError: when there is none as well."""
+    found = load_certificates(pem, source, limit)
     if not found:
-        raise PkiError(source, "holds no certificate", "give a file with a PEM block CERTIFICATE")
-    return found[0]
+        raise PkiError(source, "holds no certificate", "restore it: a PEM block CERTIFICATE is wanted")
+    return found
 
 
 def load_certificates(pem: str, source: str, limit: int | None = None) -> list[x509.Certificate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation
@@ -16,6 +16,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 OLD = {name: f"{name}/20250101T000000Z" for name in AUTHORITIES}
 NEW = {name: f"{name}/20261122T000000Z" for name in AUTHORITIES}
 ROTATION = Rotation({name: {"old": OLD[name], "new": NEW[name]} for name in AUTHORITIES}, (1, 37))
+CLUSTER = items.cluster({"endpoint": "https://lb.example.com:6443", "service_cidr": "10.96.0.0/16", "domain": "cluster.local",
+                         "authority_dir": "/pki", "extra_sans": []})
 WRITTEN, STARTED, NOW = 1000.0, 2000.0, 3000.0
 _AUTHORITY = {leaf.name: leaf.authority for leaf in LEAVES}
 
@@ -30,7 +32,9 @@ def healthy(on: hosts.Host) -> dict:
     """Return what is seen on a host where everything is of the old generation and nothing is pending."""
     return copy.deepcopy({
         "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
-        "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
+        "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": CLUSTER = items.cluster({"endpoint": "https://lb.example.com:6443", "service_cidr": "10.96.0.0/16", "domain": "cluster.local",
+                         "authority_dir": "/pki", "extra_sans": []})
+WRITTEN,
                          "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
                   for name, pair in hosts.pairs(on).items()},
         "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
