@@ -32,9 +32,7 @@ def healthy(on: hosts.Host) -> dict:
     """Return what is seen on a host where everything is of the old generation and nothing is pending."""
     return copy.deepcopy({
         "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
-        "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": CLUSTER = items.cluster({"endpoint": "https://lb.example.com:6443", "service_cidr": "10.96.0.0/16", "domain": "cluster.local",
-                         "authority_dir": "/pki", "extra_sans": []})
-WRITTEN,
+        "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
                          "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
                   for name, pair in hosts.pairs(on).items()},
         "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
