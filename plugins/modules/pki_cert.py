@@ -319,7 +319,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import deci
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import iso8601, leaf_facts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import Item, checked_items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.keys import KEY_TYPES, key_pem, new_keys
-from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificates
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import require_certificates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import pair_matches
 
 Result = dict[str, t.Any]
@@ -510,7 +510,7 @@ def install(batch: Batch) -> list[Result]:
         if not item.certificate_content:
             results.append(_result(item, decide.Decision([], []), ()))
             continue
-        delivered = load_certificates(item.certificate_content, f"{item.label}: certificate_content")
+        delivered = require_certificates(item.certificate_content, f"{item.label}: certificate_content")
         decide.check_delivery(item, delivered, batch.authorities.get(item.authority), batch.now)
         found = leaf_files.observe(item)
         steps = _installation(item, found, delivered)

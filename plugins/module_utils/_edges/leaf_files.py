@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.decide import Found
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import key_type
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import Item
