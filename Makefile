@@ -29,6 +29,7 @@ export PYTHONPATH := $(COLLECTIONS)
 export PYTHONPYCACHEPREFIX := $(REKEY_CACHE)/pycache
 export PYTHONUNBUFFERED := 1
 
+NODE_SIDE_TESTS := tests/unit/plugins/module_utils tests/unit/plugins/modules
 STEPS := lint types unit unit-minimum unit-oldest docs-check build sanity integration next-core rotation-test
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration next-core \
@@ -62,10 +63,10 @@ unit: venv programs ## unit tests with the newest cryptography
 	$(VENV)/bin/python -m pytest
 
 unit-minimum: venv programs ## unit tests with Debian 12's cryptography
-	minimum=$$($(WORKSPACE) make-venv tests/requirements/minimum.txt); "$$minimum/bin/python" -m pytest tests/unit/plugins
+	minimum=$$($(WORKSPACE) make-venv tests/requirements/minimum.txt); "$$minimum/bin/python" -m pytest $(NODE_SIDE_TESTS)
 
 unit-oldest: venv programs ## unit tests of what runs on nodes, on Python 3.9
-	VENV=$(VENV) tests/tools/unit_oldest.sh
+	VENV=$(VENV) tests/tools/unit_oldest.sh $(NODE_SIDE_TESTS)
 
 docs-check: venv ## ansible-doc of every module and role, antsibull's checks of documentation and changelog
 	copy=$$($(WORKSPACE) copy docs); $(IN_VENV) $(VENV)/bin/python tests/tools/check_docs.py "$$copy"
@@ -74,6 +75,7 @@ build: venv ## build the archive, look into it, install it and use it from there
 	$(IN_VENV) $(VENV)/bin/python tests/tools/check_archive.py
 
 sanity: venv ## ansible-test sanity, all tests
+	@tests/tools/need_programs.sh shellcheck=shellcheck
 	TEST_PYTHONS=3.9 $(VENV)/bin/python tests/tools/run_ansible_test.py sanity sanity \
 		--controller origin:python={python} --target-python {python}
 

@@ -19,15 +19,17 @@ NAME = "rekey.kubernetes"
 
 def documented(collection: Path) -> dict[str, list[str]]:
     """What ansible-doc must be able to show, by its kind; private roles are left to their README."""
-    modules = sorted(path.stem for path in (collection / "plugins" / "modules").glob("*.py"))
-    filters = sorted({path.stem for path in (collection / "plugins" / "filter").glob("[a-z]*.*")})
-    roles = sorted(path.parent.name for path in (collection / "roles").glob("[a-z]*/meta"))
-    return {"module": modules, "filter": filters, "role": roles}
+    kinds = {
+        kind: sorted({path.stem for path in (collection / "plugins" / folder).glob("[a-z]*.*")})
+        for kind, folder in (("module", "modules"), ("callback", "callback"), ("filter", "filter"))
+    }
+    return {**kinds, "role": sorted(path.parent.name for path in (collection / "roles").glob("[a-z]*/meta"))}
 
 
 def run(command: list[str], collection: Path, environment: dict[str, str]) -> bool:
     """Run a check; what it says is shown where it fails."""
-    done = subprocess.run(command, cwd=collection, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, cwd=collection, env=environment, check=False, text=True, **both)
     warned = "[WARNING]" in done.stdout
     passed = done.returncode == 0 and not warned
     print(f"{'passed' if passed else 'FAILED'}  {' '.join(command)}", flush=True)

@@ -23,8 +23,9 @@ def candidates(version: str) -> list[str]:
     """Paths worth trying: every folder of the PATH, then where version managers keep interpreters."""
     name = f"python{version}"
     found = [shutil.which(name, path=folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)]
-    managed = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    return [path for path in found if path] + sorted(glob.glob(os.path.join(managed, "versions", f"{version}.*", "bin", name)), reverse=True)
+    manager = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    managed = glob.glob(os.path.join(manager, "versions", f"{version}.*", "bin", name))
+    return [path for path in found if path] + sorted(managed, reverse=True)
 
 
 def find(version: str) -> str | None:

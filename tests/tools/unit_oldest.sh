@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# unit_oldest.sh: unit tests of node-side code on Python 3.9, the oldest that nodes may have. VENV is the main environment.
+# unit_oldest.sh TESTS ...: unit tests of node-side code on Python 3.9, the oldest that nodes may have. VENV is the main environment.
 set -euo pipefail
 
 if ! python=$(python3 tests/tools/find_python.py 3.9); then
@@ -14,4 +14,4 @@ oldest=$("$python" tests/tools/workspace.py make-venv tests/requirements/oldest.
 ansible=$(mktemp -d)
 trap 'rm -r "$ansible"' EXIT
 ln -s "$("$VENV/bin/python" -c 'import ansible; print(ansible.__path__[0])')" "$ansible/ansible"
-PYTHONPATH="$ansible:$PYTHONPATH" "$oldest/bin/python" -m pytest tests/unit/plugins/module_utils tests/unit/plugins/modules
+PYTHONPATH="$ansible:$PYTHONPATH" "$oldest/bin/python" -m pytest "$@"
