@@ -293,7 +293,11 @@ def judge(bed: Bed) -> Judgement:
 
 def main() -> int:
     """Judge the running bed; return 1 when anything is wrong."""
-    found = judge(bed_of(os.environ))
+    bed = bed_of(os.environ)
+    if not bed.record.exists():
+        print(f"judge: there is no bed in {bed.directory}", file=sys.stderr)
+        return 1
+    found = judge(bed)
     print("\n".join([*found.lines(), "", *(found.problems or ["no problem"])]))
     return 1 if found.problems else 0
 
