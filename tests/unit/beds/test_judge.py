@@ -87,8 +87,8 @@ def fixture_server(authority: Path, tmp_path: Path) -> t.Iterator[Server]:
                  "-out", tmp_path / "server.crt", given=openssl.request(key, "/CN=server"))
     with socket.create_server(("127.0.0.1", 0)) as chosen:
         port = chosen.getsockname()[1]
-    process = subprocess.Popen(["openssl", "s_server", "-www", "-accept", f"127.0.0.1:{port}", "-cert", tmp_path / "server.crt", "-key", key,
-                                "-Verify", "1", "-verify_return_error", "-CAfile", f"{signing}.crt"],
+    process = subprocess.Popen(["openssl", "s_server", "-www", "-accept", f"127.0.0.1:{port}", "-cert", tmp_path / "server.crt",
+                                "-key", key, "-Verify", "1", "-verify_return_error", "-CAfile", f"{signing}.crt"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     wait_until(lambda: answers(port))
     yield Server(process, port)
