@@ -50,10 +50,11 @@ balancer: programs
 	@tests/tools/need_programs.sh haproxy=haproxy
 
 lint: venv ## ansible-lint (production profile), yamllint, ruff
-	$(IN_VENV) ruff check --no-cache .
-	copy=$$($(WORKSPACE) copy lint); cd "$$copy"; $(IN_VENV) yamllint --strict .
-	copy=$$($(WORKSPACE) copy lint); cd "$$copy"; export ANSIBLE_COLLECTIONS_PATH="$${copy%/ansible_collections/*}"; \
-		$(IN_VENV) ansible-lint --offline --nocolor --profile production --strict
+	@copy=$$($(WORKSPACE) copy lint); cd "$$copy"; export ANSIBLE_COLLECTIONS_PATH="$${copy%/ansible_collections/*}"; failed=; \
+		$(IN_VENV) ruff check --no-cache --output-format concise . || failed=yes; \
+		$(IN_VENV) yamllint --strict . || failed=yes; \
+		$(IN_VENV) ansible-lint --offline --nocolor --profile production --strict || failed=yes; \
+		[[ -z $$failed ]]
 
 types: venv ## mypy over everything under plugins
 	cd "$(COLLECTIONS)"; $(VENV)/bin/mypy --config-file "$(CURDIR)/.mypy.ini" --cache-dir "$(REKEY_CACHE)/mypy" \
