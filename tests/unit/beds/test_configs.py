@@ -52,6 +52,14 @@ def test_a_stop_is_never_a_kill_and_an_end_is_followed_by_a_start() -> None:
             assert parsed.getboolean(section, "autorestart")
 
 
+def test_whatever_needs_etcd_is_stopped_before_it() -> None:
+    parsed = _supervisor()
+    priority = {section: parsed.getint(section, "priority") for section in parsed.sections() if section.startswith("program:")}
+    for host in topology.HOSTS:
+        names = [f"program:{topology.program_name(host, process)}" for process in host.processes]
+        assert priority[names[0]] < priority[names[1]] < min((priority[name] for name in names[2:]), default=9)
+
+
 def test_the_inventory_has_the_bed_s_hosts_and_names(loopback: Path) -> None:
     known = yaml.safe_load((loopback / "inventory" / "hosts.yml").read_text())["all"]
     members = known["children"]["etcd"]["hosts"]

@@ -167,7 +167,7 @@ def end(bed: Bed, progress: Progress) -> None:
         supervisor.shut_down()
     ended = end_left_over(bed)
     if ended:
-        progress.say("Ended what had outlived its supervisor: " + ", ".join(f"{name} (process {pid})" for pid, name in ended.items()))
+        progress.say("Ended without a supervisor: " + ", ".join(f"{name} (process {pid})" for pid, name in ended.items()))
     if left_over(bed):
         raise BedError(f"these processes do not end: {left_over(bed)}", f"{bed.directory} stays until they are gone.")
     if bed.directory.exists():

@@ -19,6 +19,9 @@ from loopback_bed.versions import Version
 
 Flags = dict[str, str]
 
+# An API server without its etcd member, like a controller-manager without an API server, takes minutes to stop.
+_PRIORITIES = {ETCD: 1, APISERVER: 2, CONTROLLER_MANAGER: 3, SCHEDULER: 3, BALANCER: 3}
+
 # Before this minor the gate does not exist, and an unknown gate ends the process.
 _RELEASES_ITS_LEASE_SINCE = (1, 36)
 
@@ -29,6 +32,7 @@ class Program(t.NamedTuple):
     name: str
     command: tuple[str, ...]
     log: Path
+    priority: int  # the supervisor stops the highest first when it ends
 
 
 def etcd_flags(bed: Bed, host: Host) -> Flags:
@@ -147,8 +151,9 @@ def programs(bed: Bed, version: Version, haproxy: str) -> list[Program]:
         for process in host.processes:
             arguments = [f"--{name}={value}" for name, value in flags(bed, host, process, version).items()]
             found.append(Program(topology.program_name(host, process), (f"{bed.binaries}/{process}", *arguments),
-                                 bed.log_dir(host.name) / f"{process}.log"))
-    found.append(Program(BALANCER, (haproxy, "-db", "-f", str(bed.balancer_config)), bed.log_dir(BALANCER) / "haproxy.log"))
+                                 bed.log_dir(host.name) / f"{process}.log", _PRIORITIES[process]))
+    command = (haproxy, "-db", "-f", str(bed.balancer_config))
+    found.append(Program(BALANCER, command, bed.log_dir(BALANCER) / "haproxy.log", _PRIORITIES[BALANCER]))
     return found
 
 

@@ -52,10 +52,10 @@ class Supervisor:
         return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
 
     def answers(self) -> bool:
-        """Whether it runs."""
+        """Whether it runs and takes orders; one that is ending takes none."""
         try:
             self._rpc.getState()
-        except OSError:
+        except (OSError, xmlrpc.client.Fault):
             return False
         return True
 
@@ -130,7 +130,7 @@ def left_over(bed: Bed) -> dict[int, str]:
 
 
 def end_left_over(bed: Bed) -> dict[int, str]:
-    """End the processes of this bed that outlived their supervisor, and return them."""
+    """End the processes of this bed that no supervisor could be asked to stop, and return them."""
     found = left_over(bed)
     for number in (signal.SIGTERM, signal.SIGKILL):
         living = left_over(bed)
