@@ -250,6 +250,7 @@ results:
       sample: ["CN=kubernetes-ca@20261122T170000Z"]
 """
 
+import contextlib
 import os
 import re
 import typing as t
@@ -340,13 +341,12 @@ def argument_spec() -> dict[str, t.Any]:
 def items(bundles: t.Sequence[t.Mapping[str, t.Any]]) -> list[Item]:
     """Return the items asked for; :raises PkiError: for options that contradict each other and inputs that are no certificates."""
     found = [_item(options) for options in bundles]
-    names = [one.name for one in found]
-    places = [(one.place, one.cluster) for one in found]
-    for one in found:
-        if names.count(one.name) > 1:
-            raise PkiError(one.name, "two bundles have this name", "give each its own")
-        if places.count((one.place, one.cluster)) > 1 or (one.cluster is not None and (one.place, None) in places):
-            raise PkiError(one.source, "is asked for twice", "ask once")
+    for index, one in enumerate(found):
+        for earlier in found[:index]:
+            if earlier.name == one.name:
+                raise PkiError(one.name, "two bundles have this name", "give each its own")
+            if earlier.place == one.place and (earlier.cluster == one.cluster or None in (earlier.cluster, one.cluster)):
+                raise PkiError(one.source, f"is asked for twice, by {earlier.name} too", "ask once")
     return found
 
 
@@ -410,12 +410,21 @@ def _plan_file(item: Item) -> Plan:
 
 
 def _plan_object(item: Item, kubectl: kubectl_edge.Kubectl) -> Plan:
-    content = kubectl.get(item.object["kind"], item.object["name"], item.object["namespace"])
+    with _naming(item):
+        content = kubectl.get(item.object["kind"], item.object["name"], item.object["namespace"])
     if content is None:
         return _missing(item)
     value = kubectl_edge.field_value(content, item.object["field"], item.source)
     decision = _bundle.decide_encoded(value, item.encoding, item.cluster, item.wanted, item.source)
     return Plan(item, decision, content=content)
+
+
+@contextlib.contextmanager
+def _naming(item: Item) -> t.Iterator[None]:
+    try:
+        yield
+    except PkiError as exc:
+        raise type(exc)(f"{item.name}: {exc.subject}", exc.problem, exc.remedy) from exc
 
 
 def _missing(item: Item) -> Plan:
@@ -452,7 +461,8 @@ def _write_object(planned: Plan, kubectl: kubectl_edge.Kubectl) -> _bundle.Decis
         content = kubectl_edge.with_field(
             planned.content or {}, planned.item.object["field"], planned.decision.text or "", planned.item.source)
         try:
-            kubectl.replace(content)
+            with _naming(planned.item):
+                kubectl.replace(content)
         except kubectl_edge.Conflict:
             if attempt == ATTEMPTS:
                 raise

@@ -329,11 +329,12 @@ def argument_spec() -> dict[str, t.Any]:
 def plans(kubeconfigs: t.Sequence[Options]) -> list[Plan]:
     """Read every file and input and decide; :raises PkiError: before anything is written."""
     found = [_plan(options) for options in kubeconfigs]
-    for one in found:
-        if [other.name for other in found].count(one.name) > 1:
-            raise PkiError(one.name, "two kubeconfigs have this name", "give each its own")
-        if [other.target.path for other in found].count(one.target.path) > 1:
-            raise PkiError(one.name, f"{one.target.path}: is asked for twice", "put both into one item")
+    for index, one in enumerate(found):
+        for earlier in found[:index]:
+            if earlier.name == one.name:
+                raise PkiError(one.name, "two kubeconfigs have this name", "give each its own")
+            if earlier.target.path == one.target.path:
+                raise PkiError(one.name, f"{one.target.path}: is asked for twice, by {earlier.name} too", "put both into one item")
     return found
 
 
