@@ -52,10 +52,6 @@ objects:
   sample:
     kube-root-ca.crt:
       default: [kubernetes/20261122T170000Z]
-leases:
-  description: Leader-elected component to the holder of its lease, empty where nobody holds it.
-  returned: success
-  type: dict
 waited_seconds:
   description: Seconds from the first look that did not show all that is expected to the one that did.
   returned: success
@@ -100,7 +96,7 @@ def main() -> None:
 
     def look() -> tuple[list[str], dict[str, t.Any]]:
         try:
-            seen = {"objects": objects.held(kubectl, generations), "leases": objects.leases(kubectl)}
+            seen = {"objects": objects.held(kubectl, generations)}
         except PkiError as exc:
             return [str(exc)], {}
         return gates.unmet(params["expect"], seen), seen

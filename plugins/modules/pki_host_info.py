@@ -125,7 +125,9 @@ observation:
       description: Path to the generations found in it. Only with O(scan=true).
       type: dict
 waited_seconds:
-  description: Seconds from the first look that did not show all that is expected to the one that did.
+  description:
+    - Seconds spent waiting for what is expected, 0 when the first look shows it.
+    - Where processes were restarted shortly before, they count from the start of the youngest.
   returned: success
   type: float
   sample: 0.4
@@ -152,6 +154,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_sp
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 
+RESTARTED_SECONDS = 30
+
 
 def argument_spec() -> dict[str, t.Any]:
     """Return the module's options."""
@@ -172,6 +176,12 @@ def observer(params: t.Mapping[str, t.Any]) -> Observer:
     return Observer(
         hosts.host(params["host"]), Generations(params["generations"]), tuple(params["generations"]),
         services.manager(manager["kind"], manager["config_path"] or ""), manager["service_names"])
+
+
+def head_start(seen: t.Mapping[str, t.Any], begun: float) -> float:
+    """Return how many seconds before *begun* (since the epoch) the youngest process started, 0.0 when that was not just now."""
+    youngest = max((process["started"] for process in seen["processes"].values()), default=0.0)
+    return begun - youngest if 0.0 < begun - youngest < RESTARTED_SECONDS else 0.0
 
 
 def command_unmet(module: AnsibleModule) -> list[str]:
@@ -196,12 +206,14 @@ def main() -> None:
                 seen["files"] = scan((eye.on.kubernetes_dir, eye.on.etcd_dir), eye.on.state_dir, eye.generations)
             return gates.unmet(module.params["expect"], seen) + command_unmet(module), seen
 
+        begun = time.time()
         unmet, seen, waited = until(look, module.params["timeout"], time.monotonic, time.sleep)
     except PkiError as exc:
         module.fail_json(msg=str(exc), unmet=[])
     if unmet:
         module.fail_json(msg=f"not proved within {module.params['timeout']} s: " + "; ".join(unmet), observation=seen, unmet=unmet)
-    module.exit_json(changed=False, observation=seen, waited_seconds=round(waited, 2), unmet=[])
+    module.exit_json(changed=False, observation=seen, waited_seconds=round(waited + head_start(seen, begun) if waited else 0.0, 2),
+                     unmet=[])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ short_description: Stop, start or restart processes of a control plane host
 version_added: 0.1.0
 description:
   - This module stops, starts or restarts processes of one host through its service manager.
-  - A stop ends when the process is gone. A start ends when a process that started later than the one before answers its health check.
-  - What a process has loaded is a question for M(rekey.kubernetes.pki_host_info). A health check proves nothing about trust.
+  - A stop ends when the process is gone. A start ends when there is a process that started later than the one before.
+  - Whether a started process is ready and what it has loaded is a question for M(rekey.kubernetes.pki_host_info).
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
@@ -37,11 +37,6 @@ options:
     type: str
     choices: [stopped, started, restarted]
     required: true
-  timeout:
-    description:
-      - How long the started processes may take until they are ready, in seconds.
-    type: int
-    default: 180
 """
 
 EXAMPLES = r"""
@@ -81,7 +76,7 @@ results:
       description: Its process id now, 0 when it does not run.
       type: int
 waited_seconds:
-  description: Seconds spent waiting for processes to end, to start and to be ready.
+  description: Seconds spent waiting for processes to end and to start.
   returned: success
   type: float
 """
@@ -91,9 +86,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import services
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.ready import is_ready
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
@@ -107,7 +100,6 @@ def argument_spec() -> dict[str, t.Any]:
         **host_argument_spec(),
         "processes": {"type": "list", "elements": "str", "required": True},
         "state": {"type": "str", "choices": ["stopped", "started", "restarted"], "required": True},
-        "timeout": {"type": "int", "default": 180},
     }
 
 
@@ -145,19 +137,6 @@ def start(manager: services.Manager, name: str, before: services.Service) -> ser
     return now
 
 
-def wait_until_ready(on: hosts.Host, started: list[str], timeout: int) -> None:
-    """Return when every process that was started answers its health check.
-
-    :raises PkiError: after *timeout* seconds, naming those that do not.
-    """
-    def look() -> tuple[list[str], None]:
-        return [process for process in started if not is_ready(on, process)], None
-
-    unmet, _nothing, _waited = until(look, timeout, time.monotonic, time.sleep)
-    if unmet:
-        raise PkiError(", ".join(unmet), f"not ready within {timeout} s after its start", "see its log; run again afterwards")
-
-
 def apply(manager: services.Manager, names: dict[str, str], state: str, check_mode: bool) -> list[dict[str, t.Any]]:
     """Bring the processes to the wanted state and tell what was done; *names* maps process → service."""
     before = {process: manager.look(service) for process, service in names.items()}
@@ -182,9 +161,6 @@ def main() -> None:
     try:
         manager = services.manager(manager_options["kind"], manager_options["config_path"] or "")
         results = apply(manager, names, module.params["state"], module.check_mode)
-        started = [result["name"] for result in results if result["changed"] and result["pid"]]
-        if not module.check_mode:
-            wait_until_ready(hosts.host(module.params["host"]), started, module.params["timeout"])
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=any(result["changed"] for result in results), results=results,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import re
 import uuid
 
@@ -24,23 +25,23 @@ _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)"
 
 
 def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list[str]]]:
-    """Return object → place → generations that it holds. A living namespace without kube-root-ca.crt holds none."""
-    namespaces = [one["metadata"]["name"] for one in kubectl.list("namespaces") if one["status"]["phase"] != "Terminating"]
-    roots = {one["metadata"]["namespace"]: one for one in kubectl.list("configmaps", field_selector=f"metadata.name={ROOT_CA}")}
-    found = {ROOT_CA: {name: _of(_data(roots.get(name), "ca.crt"), generations) for name in namespaces}}
-    authentication = kubectl.get("configmap", AUTHENTICATION, "kube-system")
+    """Return object → place → generations that it holds. A living namespace without kube-root-ca.crt holds none.
+
+    The four reads are independent and each is a process of its own, so they run side by side.
+    """
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        namespaces = pool.submit(kubectl.list, "namespaces")
+        roots = pool.submit(kubectl.list, "configmaps", field_selector=f"metadata.name={ROOT_CA}")
+        authentication = pool.submit(kubectl.get, "configmap", AUTHENTICATION, "kube-system")
+        info = pool.submit(kubectl.get, "configmap", "cluster-info", "kube-public")
+    living = [one["metadata"]["name"] for one in namespaces.result() if one["status"]["phase"] != "Terminating"]
+    root_of = {one["metadata"]["namespace"]: one for one in roots.result()}
+    found = {ROOT_CA: {name: _of(_data(root_of.get(name), "ca.crt"), generations) for name in living}}
     for field in ("client-ca-file", "requestheader-client-ca-file"):
-        found[field] = {"kube-system": _of(_data(authentication, field), generations)}
-    info = kubectl.get("configmap", "cluster-info", "kube-public")
-    text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info, "kubeconfig")))
-    found["cluster-info"] = {"kube-public": _of(text, generations)} if info else {}
+        found[field] = {"kube-system": _of(_data(authentication.result(), field), generations)}
+    text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info.result(), "kubeconfig")))
+    found["cluster-info"] = {"kube-public": _of(text, generations)} if info.result() else {}
     return found
-
-
-def leases(kubectl: Kubectl) -> dict[str, str]:
-    """Return leader-elected component → holder, empty where nobody holds its lease."""
-    found = {one["metadata"]["name"]: one["spec"].get("holderIdentity") or "" for one in kubectl.list("leases", "kube-system")}
-    return {name: found.get(name, "") for name in ("kube-controller-manager", "kube-scheduler")}
 
 
 def request(kubectl: Kubectl, csr: str) -> str:

@@ -21,12 +21,13 @@ def until(look: t.Callable[[], tuple[list[str], Seen]], limit: float, clock: t.C
 
     :param look: returns what is unmet and what was seen.
     :param limit: seconds after which the last answer stands; *look* is called at least once.
-    :returns: what is still unmet, what was seen last, and the seconds spent after the first look.
+    :returns: what is still unmet, what was seen last, and the seconds waited: 0.0 when the first look names nothing.
     """
-    first = clock()
-    unmet, seen = look()
     begun = clock()
-    while unmet and clock() - first < limit:
+    unmet, seen = look()
+    if not unmet:
+        return unmet, seen, 0.0
+    while unmet and clock() - begun < limit:
         sleep(PAUSE_SECONDS)
         unmet, seen = look()
     return unmet, seen, clock() - begun

@@ -169,6 +169,7 @@ def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:
 
 
 def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> Result:
+    """Return what the phase does to the cluster's objects and what they must hold then; no phase without a side changes them."""
     held = {authority: next((one["bundles"][authority]["generations"] for one in expected.values() if authority in one["bundles"]), [])
             for authority in ("kubernetes", "front-proxy")}
     wanted, gate = [], []
@@ -183,7 +184,7 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
             wanted += [{"name": field, "generations": held[authority]}] if last else []
     return {
-        "gate": gate, "signer": _signer(args, phase, expected),
+        "gate": gate if phase.side else [], "signer": _signer(args, phase, expected),
         "bundles": [items.object_item(one["name"], [args.known[name]["certificate"] for name in one["generations"]]) for one in wanted],
     }
 
