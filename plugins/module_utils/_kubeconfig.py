@@ -228,7 +228,7 @@ def _check_entries(entries: t.Any, kind: str, inner: str, source: str) -> None:
         names.append(one["name"])
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise PkiError(source, f"{kind} has the name {', '.join(repeated)} more than once", "keep one of them; kubectl takes the last")
+        raise PkiError(source, f"{kind} has the name {', '.join(repeated)} more than once", "keep one of them; kubectl refuses such a file")
 
 
 def _put(document: Document, entry: Entry) -> None:
