@@ -573,8 +573,11 @@ def main() -> None:
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     _warn(module, batch.items, results)
-    difference = {"diff": batch.diffs} if module._diff else {}
-    module.exit_json(changed=any(result["changed"] for result in results), results=results, **difference)
+    extra = {"diff": batch.diffs} if module._diff else {}
+    if module._verbosity < 3:
+        # Ansible would hand all arguments back, which is most of the answer for a large batch, and show them only from -vvv on.
+        extra["invocation"] = {"module_args": {"action": module.params["action"]}}
+    module.exit_json(changed=any(result["changed"] for result in results), results=results, **extra)
 
 
 if __name__ == "__main__":
