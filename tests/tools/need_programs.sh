@@ -8,10 +8,14 @@
 set -euo pipefail
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-missing=()
-for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
-done
+find_missing() {
+    missing=()
+    for pair in "$@"; do
+        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    done
+}
+
+find_missing "$@"
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 install="apt-get install --yes --no-install-recommends ${missing[*]}"
@@ -23,6 +27,11 @@ if [[ $(id -u) -ne 0 ]]; then
     echo "Missing on this machine: ${missing[*]}. Run this first: sudo apt-get update && sudo $install" >&2
     exit 1
 fi
+# Two steps that run side by side may miss the same package.
+exec 9>/var/lock/rekey.kubernetes-packages
+flock 9
+find_missing "$@"
+[[ ${#missing[@]} -gt 0 ]] || exit 0
 echo "Installing Debian's packages: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 # Package lists may be absent (a new machine) or too old to match the archive: then they are fetched, and it is tried once more.

@@ -64,7 +64,7 @@ def pip_version() -> str:
 
 def make_home() -> Path:
     """A HOME for ansible-test in the cache; its environments stay there from run to run."""
-    home = workspace.cache_dir() / "ansible-test-home"
+    home = workspace.cache_dir() / "ansible-test-home-{}.{}".format(*sys.version_info[:2])
     pip_file = home / ".config" / "pip" / "pip.conf"
     bootstrap = home / ".ansible" / "test" / "cache" / f"get_pip_{pip_version().replace('.', '_')}.py"
     for path in (pip_file, bootstrap):

@@ -42,8 +42,8 @@ def _short_hash(*parts: str) -> str:
 
 
 def checkout_dir(kind: str) -> Path:
-    """A folder of this checkout's own in the cache; two checkouts never share one."""
-    return cache_dir() / f"{kind}-{_short_hash(str(CHECKOUT))}"
+    """A folder in the cache that belongs to this checkout and this Python, so that runs side by side share none."""
+    return cache_dir() / f"{kind}-{_short_hash(str(CHECKOUT), sys.version)}"
 
 
 def _requirement_texts(requirements: Path) -> list[str]:
@@ -144,6 +144,9 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"workspace.py: this command failed: {' '.join(error.cmd)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("workspace.py: interrupted; what was begun is done again next time", file=sys.stderr)
+        return 130
     return 0
 
 
