@@ -48,7 +48,7 @@ _value:
 
 import typing as t
 
-Item = t.Dict[str, t.Any]
+Item = dict[str, t.Any]
 
 
 def pki_carry(items: list[Item], results: list[Item], values: dict[str, str]) -> list[Item]:

@@ -46,7 +46,7 @@ def split(text: str, source: str) -> list[Block]:
     :raises PkiError: for a boundary without its partner or for a body that is not base64. Go's AppendCertsFromPEM passes
         both over in silence and trusts fewer certificates than the file seems to hold.
     """
-    blocks = []
+    blocks: list[Block] = []
     for label, body in _BLOCK.findall(text):
         try:
             der = base64.b64decode("".join(body.split()), validate=True)

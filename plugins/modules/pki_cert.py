@@ -573,7 +573,7 @@ def main() -> None:
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     _warn(module, batch.items, results)
-    extra = {"diff": batch.diffs} if module._diff else {}
+    extra: dict[str, t.Any] = {"diff": batch.diffs} if module._diff else {}
     if module._verbosity < 3:
         # Ansible would hand all arguments back, which is most of the answer for a large batch, and show them only from -vvv on.
         extra["invocation"] = {"module_args": {"action": module.params["action"]}}

@@ -147,7 +147,8 @@ def apply(manager: services.Manager, names: dict[str, str], state: str, check_mo
         for process in (process for process in names if todo[process]):
             after[process] = services.Service(0, None) if state == "stopped" else start(manager, names[process], before[process])
     return [
-        {"name": process, "changed": bool(todo[process]), "reasons": todo[process], "pid": after[process].pid if after[process].running else 0}
+        {"name": process, "changed": bool(todo[process]), "reasons": todo[process],
+         "pid": after[process].pid if after[process].running else 0}
         for process in names
     ]
 

@@ -36,13 +36,15 @@ class Leaf(t.NamedTuple):
 LEAVES = (
     # name, authority, common name, organizations, usages, SANs, group, presented by
     Leaf("apiserver", "kubernetes", "kube-apiserver", (), (SERVER,), "apiserver", "kube_control_plane", "kube-apiserver"),
-    Leaf("apiserver-kubelet-client", "kubernetes", "kube-apiserver-kubelet-client", (), (CLIENT,), "none", "kube_control_plane", "kube-apiserver"),
+    Leaf("apiserver-kubelet-client", "kubernetes", "kube-apiserver-kubelet-client", (), (CLIENT,), "none",
+         "kube_control_plane", "kube-apiserver"),
     Leaf("front-proxy-client", "front-proxy", "front-proxy-client", (), (CLIENT,), "none", "kube_control_plane", "kube-apiserver"),
     Leaf("apiserver-etcd-client", "etcd", "kube-apiserver-etcd-client", (), (CLIENT,), "none", "kube_control_plane", "kube-apiserver"),
     Leaf("etcd-server", "etcd", "{node}", (), (SERVER, CLIENT), "etcd", "etcd", "etcd"),
     Leaf("etcd-peer", "etcd", "{node}", (), (SERVER, CLIENT), "etcd", "etcd", "etcd"),
     Leaf("etcd-healthcheck-client", "etcd", "kube-etcd-healthcheck-client", (), (CLIENT,), "none", "etcd", ""),
-    Leaf("controller-manager", "kubernetes", "system:kube-controller-manager", (), (CLIENT,), "none", "kube_control_plane", "kube-controller-manager"),
+    Leaf("controller-manager", "kubernetes", "system:kube-controller-manager", (), (CLIENT,), "none",
+         "kube_control_plane", "kube-controller-manager"),
     Leaf("scheduler", "kubernetes", "system:kube-scheduler", (), (CLIENT,), "none", "kube_control_plane", "kube-scheduler"),
     # system:masters, not kubeadm:cluster-admins: outside kubeadm nobody makes the binding that the latter needs.
     Leaf("admin", "kubernetes", "kubernetes-admin", ("system:masters",), (CLIENT,), "none", "kube_control_plane", ""),

@@ -46,7 +46,8 @@ def _of_file(path: str, generations: Generations) -> list[str]:
     with open(path, "rb") as handle:
         content = handle.read()
     texts = [content, *(_decoded(value) for value in _INLINE.findall(content))]
-    return sorted({name for text in texts if b"BEGIN CERTIFICATE" in text for name in _of_text(text.decode("utf-8", "replace"), path, generations)})
+    return sorted({name for text in texts if b"BEGIN CERTIFICATE" in text
+                   for name in _of_text(text.decode("utf-8", "replace"), path, generations)})
 
 
 def _of_text(text: str, path: str, generations: Generations) -> list[str]:

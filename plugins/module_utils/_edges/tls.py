@@ -18,7 +18,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 
 HANDSHAKE_SECONDS = 10
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_OFFERS = re.compile(r"Acceptable client certificate CA names\n(.*?)\n(?:Requested Signature|Client Certificate Types|Peer signing|---)", re.DOTALL)
+_OFFERS = re.compile(
+    r"Acceptable client certificate CA names\n(.*?)\n(?:Requested Signature|Client Certificate Types|Peer signing|---)", re.DOTALL)
 # An alert that means "I do not accept your certificate" (RFC 8446 section 6.2).
 _REFUSALS = ("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN", "ALERT_CERTIFICATE_REQUIRED",
              "ALERT_ACCESS_DENIED", "ALERT_HANDSHAKE_FAILURE", "ALERT_CERTIFICATE_EXPIRED")

@@ -26,7 +26,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Objects, in_use
 
 Known = t.Mapping[str, t.Mapping[str, t.Any]]
-Result = t.Dict[str, t.Any]
+Result = dict[str, t.Any]
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
 # kube-root-ca.crt is the controller-manager's, the two CA fields are added to by every API server.
 _PUBLISHED = {"client-ca-file": "kubernetes", "requestheader-client-ca-file": "front-proxy"}
@@ -170,22 +170,24 @@ def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:
 
 def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> Result:
     """Return what the phase does to the cluster's objects and what they must hold then; no phase without a side changes them."""
-    held = {authority: next((one["bundles"][authority]["generations"] for one in expected.values() if authority in one["bundles"]), [])
-            for authority in ("kubernetes", "front-proxy")}
-    wanted, gate = [], []
+    held: dict[str, list[str]] = {
+        authority: next((one["bundles"][authority]["generations"] for one in expected.values() if authority in one["bundles"]), [])
+        for authority in ("kubernetes", "front-proxy")}
+    wanted: list[tuple[str, list[str]]] = []
+    gate: list[gates.Expectation] = []
     if "kubernetes" in args.rotation.generations:
         gate.append({"ask": "holds", "name": "kube-root-ca.crt", "generations": held["kubernetes"]})
         if phase.side == CLIENTS and args.objects.get("cluster-info"):
             gate.append({"ask": "holds", "name": "cluster-info", "generations": held["kubernetes"]})
-            wanted.append({"name": "cluster-info", "generations": held["kubernetes"]})
+            wanted.append(("cluster-info", held["kubernetes"]))
     for field, authority in _PUBLISHED.items():
         if authority in args.rotation.generations:
             last = phase.side == CLIENTS and OLD not in phase.trusts
             gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
-            wanted += [{"name": field, "generations": held[authority]}] if last else []
+            wanted += [(field, held[authority])] if last else []
     return {
         "gate": gate if phase.side else [], "signer": _signer(args, phase, expected),
-        "bundles": [items.object_item(one["name"], [args.known[name]["certificate"] for name in one["generations"]]) for one in wanted],
+        "bundles": [items.object_item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
     }
 
 

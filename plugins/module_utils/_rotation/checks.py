@@ -56,7 +56,8 @@ def _versions(look: Look) -> list[str]:
 
 def _clocks(look: Look) -> list[str]:
     return [
-        f"{name}: its clock differs from the controller's by about {observation['clock'] - look.ended:+.0f} s (set it: a certificate may be not valid yet)"
+        f"{name}: its clock differs from the controller's by about {observation['clock'] - look.ended:+.0f} s "
+        "(set it: a certificate may be not valid yet)"
         for name, observation in sorted(look.observed.items())
         if not look.begun - SKEW_SECONDS <= observation["clock"] <= look.ended + SKEW_SECONDS
     ]

@@ -29,7 +29,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation
 
-Expectation = t.Dict[str, t.Any]
+Expectation = dict[str, t.Any]
 
 
 def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, published: t.Sequence[str] = (OLD, NEW)) -> list[Expectation]:
@@ -128,7 +128,8 @@ def _is_fresh(expectation: Expectation, observed: Observation) -> str:
 
 def _clean(expectation: Expectation, observed: Observation) -> str:
     unwanted = set(expectation["generations"])
-    left = [f"{path} ({', '.join(sorted(unwanted & set(names)))})" for path, names in sorted(observed["files"].items()) if unwanted & set(names)]
+    left = [f"{path} ({', '.join(sorted(unwanted & set(names)))})"
+            for path, names in sorted(observed["files"].items()) if unwanted & set(names)]
     return f"old generations are left in {', '.join(left)}" if left else ""
 
 

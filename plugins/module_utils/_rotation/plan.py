@@ -84,7 +84,7 @@ def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
         if row.name in phase.presents and row.authority in rotation.generations
         and _behind(observed["copies"][row.name], rotation.names(row.authority, [NEW])[0], row.name, reasons)
     ]
-    restarts = _restarts(on, observed, {*bundles}, {*leaves}, {*copies}, rotation)
+    restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}), rotation)
     for restart in restarts:
         reasons += [f"restart {restart.process}: {reason}" for reason in restart.reasons]
     return Actions(bundles, leaves, copies, restarts, reasons)
@@ -132,6 +132,12 @@ def _behind(found: t.Mapping[str, t.Any], wanted: str, name: str, reasons: list[
     return True
 
 
+class _Changes(t.NamedTuple):
+    bundles: set[str]
+    leaves: set[str]
+    copies: set[str]
+
+
 class _Input(t.NamedTuple):
     name: str
     path: str
@@ -139,12 +145,12 @@ class _Input(t.NamedTuple):
     changes: bool
 
 
-def _restarts(on: hosts.Host, observed: Observation, bundles: set[str], leaves: set[str], copies: set[str], rotation: Rotation) -> list[Restart]:
+def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation: Rotation) -> list[Restart]:
     restarts = []
     for process in hosts.processes(on):
         found = observed["processes"][process.name]
         reasons = [] if found["running"] else ["is not running"]
-        for item in _inputs(on, process.name, observed, bundles, leaves, copies):
+        for item in _inputs(on, process.name, observed, changes):
             why = restart_reason(process.name, item.name, rotation.minor)
             if why and item.changes:
                 reasons.append(f"{item.path} ({item.name}) changes: {why}")
@@ -155,19 +161,20 @@ def _restarts(on: hosts.Host, observed: Observation, bundles: set[str], leaves: 
     return restarts
 
 
-def _inputs(on: hosts.Host, process: str, observed: Observation, bundles: set[str], leaves: set[str], copies: set[str]) -> list[_Input]:
+def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Changes) -> list[_Input]:
     """Return the files that a process reads, with the input of the reload table that names each."""
     found = []
     rows = hosts.bundles(on)
     for edge in TRUST:
         if edge.component == process and edge.bundle in rows:
-            found.append(_Input(edge.input, rows[edge.bundle].path, observed["bundles"][edge.bundle]["changed_at"], edge.bundle in bundles))
+            changed_at = observed["bundles"][edge.bundle]["changed_at"]
+            found.append(_Input(edge.input, rows[edge.bundle].path, changed_at, edge.bundle in changes.bundles))
     for name, pair in hosts.pairs(on).items():
         if _LEAF[name].component == process:
-            found.append(_Input("leaf", f"{pair.base}.crt", observed["pairs"][name]["changed_at"], name in leaves))
+            found.append(_Input("leaf", f"{pair.base}.crt", observed["pairs"][name]["changed_at"], name in changes.leaves))
     for name, row in hosts.copies(on).items():
         if process == "kube-controller-manager" and name == "signer":
-            found.append(_Input(SIGNER_INPUT, row.public, observed["copies"][name]["changed_at"], name in copies))
+            found.append(_Input(SIGNER_INPUT, row.public, observed["copies"][name]["changed_at"], name in changes.copies))
     return found
 
 

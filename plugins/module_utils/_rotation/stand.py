@@ -60,7 +60,8 @@ def _stand(authority: str, known: t.Mapping[str, t.Mapping[str, t.Any]], used: s
     if not names:
         raise PkiError(authority, "the authority host keeps no generation of it", "run provision.yml, or set pki_authority_dir")
     if not used:
-        raise PkiError(authority, "no host uses a generation that the authority host keeps", "check pki_authority_dir and the hosts' directories")
+        raise PkiError(authority, "no host uses a generation that the authority host keeps",
+                       "check pki_authority_dir and the hosts' directories")
     newest = names[-1]
     older = sorted(used - {newest})
     if len(older) > 1:

@@ -50,7 +50,8 @@ def test_a_gate_opens_when_every_endpoint_shows_what_is_on_disk(phase):
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    (lambda view: view["endpoints"]["etcd"]["canaries"].update({seen.NEW["etcd"]: "refused"}), "canary of etcd/20261122T000000Z is refused"),
+    (lambda view: view["endpoints"]["etcd"]["canaries"].update({seen.NEW["etcd"]: "refused"}),
+     "canary of etcd/20261122T000000Z is refused"),
     (lambda view: view["endpoints"]["etcd-peer"]["canaries"].pop(seen.NEW["etcd"]), "is not asked"),
     (lambda view: view["endpoints"]["kube-apiserver"]["canaries"].update({seen.OLD["front-proxy"]: "error: HTTP 503"}), "error: HTTP 503"),
     (lambda view: view["endpoints"]["kube-apiserver"].update(serves=seen.NEW["kubernetes"]), "kube-apiserver serves"),
