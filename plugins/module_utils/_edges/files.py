@@ -77,9 +77,10 @@ def write(target: Target, content: bytes, item: str = "") -> None:
     """Write by temporary file, fsync and rename in the destination's own directory.
 
     Mode and owner are set on the temporary file (0600 from birth), so the new content never carries wider rights.
+    An owner or group that the target does not name stays the replaced file's: whoever reads it now reads it afterwards.
     ``AnsibleModule.atomic_move`` opens a new file to others between its rename and its chmod, hence not used.
     """
-    uid, gid = _ids(target, item)
+    uid, gid = _kept_ids(target, item)
     directory = os.path.dirname(target.path) or "."
     descriptor, temporary = tempfile.mkstemp(prefix=".rekey-", dir=directory)
     try:
@@ -150,3 +151,13 @@ def _ids(target: Target, item: str) -> tuple[int, int]:
     except KeyError as exc:
         raise PkiError(item, f"{target.path}: no such user or group: {exc}", "create it first") from exc
     return uid, gid
+
+
+def _kept_ids(target: Target, item: str) -> tuple[int, int]:
+    uid, gid = _ids(target, item)
+    try:
+        found = os.stat(target.path)
+    except FileNotFoundError:
+        return uid, gid
+    kept = (found.st_uid if uid == -1 else uid, found.st_gid if gid == -1 else gid)
+    return (-1, -1) if kept == (os.geteuid(), os.getegid()) else kept

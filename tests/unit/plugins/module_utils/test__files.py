@@ -221,6 +221,16 @@ def test_attributes_that_differ_are_told_and_set(monkeypatch, path):
     assert [reason.split()[0] for reason in files.attribute_reasons(target)] == ["owner", "group"]
 
 
+def test_a_file_keeps_the_owner_that_the_target_does_not_name(monkeypatch, path):
+    put(path, OLD, 0o600)
+    given = []
+    found = os.stat(path)
+    monkeypatch.setattr(os, "geteuid", lambda: found.st_uid + 1)
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, uid, gid: given.append((uid, gid)))
+    files.write(files.Target(path, 0o600), NEW)
+    assert given == [(found.st_uid, found.st_gid)]
+
+
 def test_removing_says_whether_there_was_a_file(path):
     assert files.remove(path) is False
     put(path, OLD, 0o600)
