@@ -200,7 +200,7 @@ LOAD = {
                 "watch": {"requests": 2, "longest_gap_seconds": 1.5}},
     "direct": {"127.0.10.1:6443": {"requests": 50, "failed": 3, "retries": 0, "times_away": 2, "seconds_away": 2.5}},
 }
-ROTATION = {"kubernetes_version": "v1.37.2", "duration_seconds": 150.0, "waiting_seconds": 100.0, "restarts": {"etcd": 6},
+ROTATION = {"kubernetes_version": "v1.37.2", "duration_seconds": 150.0, "waiting_seconds": 100.0, "restarts": {"etcd": 6, "kube-apiserver": 6},
             "phases": [{"name": "trust", "seconds": 70.0}], "changed": {}, "failed": []}
 GOOD = judge.Judgement([judge.Row("n1/etcd", "etcd", {OLD: "refused", NEW: "accepted"})], [])
 
@@ -227,6 +227,7 @@ def test_a_failed_request_or_a_judge_s_problem_fails_the_demonstration(tmp_path:
 
 def test_a_busy_machine_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.warnings(outcome()) == []
+    assert demo.warnings(outcome(duration_seconds=40.0, waiting_seconds=0.0, restarts={})) == []
     assert demo.show(outcome({"new_connections_per_second": 12.5}, duration_seconds=151.0), tmp_path)
     said = capsys.readouterr().out
     assert "WARNING: the rotation took more than 1.5 times what it waited for processes" in said
