@@ -200,8 +200,8 @@ LOAD = {
                 "watch": {"requests": 2, "longest_gap_seconds": 1.5}},
     "direct": {"127.0.10.1:6443": {"requests": 50, "failed": 3, "retries": 0, "times_away": 2, "seconds_away": 2.5}},
 }
-ROTATION = {"kubernetes_version": "v1.37.2", "duration_seconds": 150.0, "waiting_seconds": 100.0, "restarts": {"etcd": 6, "kube-apiserver": 6},
-            "phases": [{"name": "trust", "seconds": 70.0}], "changed": {}, "failed": []}
+ROTATION = {"kubernetes_version": "v1.37.2", "duration_seconds": 150.0, "waiting_seconds": 100.0,
+            "restarts": {"etcd": 6, "kube-apiserver": 6}, "phases": [{"name": "trust", "seconds": 70.0}], "changed": {}, "failed": []}
 GOOD = judge.Judgement([judge.Row("n1/etcd", "etcd", {OLD: "refused", NEW: "accepted"})], [])
 
 
