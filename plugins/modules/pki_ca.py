@@ -138,7 +138,7 @@ options:
         elements: path
         default: []
       owner:
-        description: Name of the user who owns the files. The user who runs the module if not set.
+        description: Name of the user who owns the files. If not set, the user who runs the module, or who owns the file that is replaced.
         type: str
       group:
         description: Name of the group of the files.

@@ -167,7 +167,7 @@ options:
         description: The signed certificate in PEM, followed by its chain if there is one. Only used by O(action=install).
         type: str
       owner:
-        description: Name of the user who owns both files. The user who runs the module if not set.
+        description: Name of the user who owns both files. If not set, the user who runs the module, or who owns the file that is replaced.
         type: str
       group:
         description: Name of the group of both files.

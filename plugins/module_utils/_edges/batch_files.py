@@ -38,6 +38,8 @@ Step = t.Union[Write, Move]
 def apply(steps: t.Sequence[Step]) -> None:
     """Carry the steps out in their order: a crash leaves each file old or new, whole, and no later step before an earlier one.
 
+    An owner or group that a target does not name stays the replaced file's: whoever reads it now reads it afterwards.
+
     :raises PkiError: naming the file; when it is raised before the first rename, nothing has changed.
     """
     temporaries = [_temporary(step.target.path) for step in steps if isinstance(step, Write)]
@@ -89,6 +91,9 @@ def _prepare(step: Move) -> None:
 
 def _own(descriptor: int, target: files.Target) -> None:
     # The owner before the mode: rights are never opened to the former owner's group.
+    replaced = os.stat(target.path) if os.path.exists(target.path) else None
+    if replaced is not None and (replaced.st_uid, replaced.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
     if target.owner:
         shutil.chown(descriptor, user=target.owner)
     if target.group:

@@ -147,6 +147,16 @@ def test_what_a_killed_run_left_behind_is_replaced_and_never_followed(tmp_path):
     assert not [name for name in contents(tmp_path) if "rekey" in name]
 
 
+def test_a_replaced_file_stays_its_owners(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, *ids: asked.append(ids))
+    (tmp_path / "0.key").write_text("old key")
+    (tmp_path / "1.key").write_text("old key")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    batch_files.apply(steps(tmp_path))
+    assert asked == [(os.getuid(), os.getgid())] * 2
+
+
 def test_owner_and_group_are_set_before_the_file_takes_its_place(tmp_path):
     owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
     target = files.Target(str(tmp_path / "a.key"), 0o640, owner, group)
