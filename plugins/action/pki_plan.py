@@ -27,6 +27,24 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand, stands
 
 
+def argument_spec() -> dict[str, t.Any]:
+    """Return the action's options."""
+    return {
+        "hosts": {"type": "list", "elements": "dict", "required": True},
+        "cluster": {"type": "dict", "required": True},
+        "observations": {"type": "dict", "required": True},
+        "generations": {"type": "dict", "required": True},
+        "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
+        "purpose": {"type": "str", "choices": ["phase", "provision", "report", "rotate"], "default": "rotate"},
+        "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
+        "objects": {"type": "dict", "default": {}},
+        "rotation": {"type": "dict"},
+        "again": {"type": "bool", "default": False},
+        "minimum_age_days": {"type": "int", "default": 30},
+        "observed_since": {"type": "float"},
+    }
+
+
 class ActionModule(ActionBase):
     """Read what was observed, return what is to be done."""
 
@@ -35,20 +53,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate the arguments and return the plan."""
         super().run(tmp, task_vars)
-        _validated, given = self.validate_argument_spec({
-            "hosts": {"type": "list", "elements": "dict", "required": True},
-            "cluster": {"type": "dict", "required": True},
-            "observations": {"type": "dict", "required": True},
-            "generations": {"type": "dict", "required": True},
-            "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
-            "purpose": {"type": "str", "choices": ["phase", "provision", "report", "rotate"], "default": "rotate"},
-            "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
-            "objects": {"type": "dict", "default": {}},
-            "rotation": {"type": "dict"},
-            "again": {"type": "bool", "default": False},
-            "minimum_age_days": {"type": "int", "default": 30},
-            "observed_since": {"type": "float"},
-        })
+        _validated, given = self.validate_argument_spec(argument_spec())
         try:
             return {"changed": False, **plan(given)}
         except PkiError as exc:

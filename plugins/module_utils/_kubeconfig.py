@@ -88,7 +88,7 @@ def dump(document: Document) -> str:
     """Return the text to write: YAML where PyYAML is there, else JSON, which every YAML reader takes."""
     if not HAS_YAML:
         return json.dumps(document, indent=2) + "\n"
-    return t.cast(str, yaml.dump(document, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=1 << 20))
+    return str(yaml.dump(document, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=1 << 20))
 
 
 def merge(current: Document | None, wanted: Wanted, directory: str, source: str) -> Document:
