@@ -18,6 +18,7 @@ WORKSPACE := $(FOUND_PYTHON) tests/tools/workspace.py
 VENV := $(shell $(WORKSPACE) venv requirements-dev.txt)
 COLLECTIONS := $(shell $(WORKSPACE) collections)
 IN_VENV := PATH="$(VENV)/bin:$$PATH"
+WITH_KUBECTL := export KUBECTL="$${KUBECTL:-$$($(VENV)/bin/python tests/tools/kubectl_path.py)}";
 BED := $(IN_VENV) $(VENV)/bin/python tests/beds/loopback/bed.py
 
 export ANSIBLE_CONFIG := $(CURDIR)/tests/ansible.cfg
@@ -34,8 +35,8 @@ NODE_SIDE_TESTS := tests/unit/plugins/module_utils tests/unit/plugins/modules
 TOGETHER := integration sanity unit next-core unit-oldest unit-minimum lint build docs-check types
 ALONE := rotation-test
 
-.PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration next-core \
-	rotation-test up status down demo bench test test-next test-all clean clean-cache
+.PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
+	next-core rotation-test up status down demo bench test test-next test-all clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -69,7 +70,7 @@ unit-minimum: venv programs ## unit tests with Debian 12's cryptography
 	minimum=$$($(WORKSPACE) make-venv tests/requirements/minimum.txt); "$$minimum/bin/python" -m pytest $(NODE_SIDE_TESTS)
 
 unit-oldest: venv programs ## unit tests of what runs on nodes, on Python 3.9
-	VENV=$(VENV) tests/tools/unit_oldest.sh $(NODE_SIDE_TESTS)
+	VENV=$(VENV) tests/tools/with_oldest.sh $@ tests/tools/unit_oldest.sh $(NODE_SIDE_TESTS)
 
 docs-check: venv ## ansible-doc of every module and role, antsibull's checks of documentation and changelog
 	copy=$$($(WORKSPACE) copy docs); $(IN_VENV) $(VENV)/bin/python tests/tools/check_docs.py "$$copy"
@@ -83,8 +84,11 @@ sanity: venv ## ansible-test sanity, all tests
 		--controller origin:python={python} --target-python {python}
 
 integration: venv programs ## every module against files, judged by openssl and kubectl
-	export KUBECTL=$${KUBECTL:-$$($(VENV)/bin/python tests/tools/kubectl_path.py)}; \
-		$(VENV)/bin/python tests/tools/run_ansible_test.py integration integration --local --python {python} $(TARGET)
+	$(WITH_KUBECTL) $(VENV)/bin/python tests/tools/run_ansible_test.py integration integration --local --python {python} $(TARGET)
+
+integration-oldest: venv programs ## the same, with hosts that have Python 3.9 and Debian 12's cryptography
+	$(WITH_KUBECTL) tests/tools/with_oldest.sh $@ $(VENV)/bin/python tests/tools/run_ansible_test.py integration-oldest integration \
+		--controller origin:python={python} --target controller:python=3.9@{oldest}/bin/python3.9 $(TARGET)
 
 next-core: ## sanity and the installed archive with the current stable ansible-core (Python 3.12+)
 	tests/tools/next_core.sh build sanity
@@ -114,7 +118,7 @@ test-next: # what differs with another ansible-core, the rotation too
 	@$(FOUND_PYTHON) tests/tools/steps.py --together integration sanity unit build docs-check --alone $(ALONE)
 
 test-all: ## test, then again with the current stable ansible-core, the rotation too
-	@$(FOUND_PYTHON) tests/tools/steps.py --together $(filter-out next-core,$(TOGETHER)) --alone $(ALONE)
+	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) --alone $(ALONE)
 	@tests/tools/next_core.sh test-next
 
 clean: ## remove what runs have left in the tree

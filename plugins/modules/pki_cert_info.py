@@ -346,7 +346,7 @@ def read_file(path: str) -> File:
 def certificate_paths(given: t.Any) -> tuple[str, str | None]:
     """Return path and key path of one of the certificates; :raises PkiError: for anything but a path or a dictionary of the two."""
     if isinstance(given, str) and given:
-        return _expanded(given), None
+        return files.expanded(given), None
     if not isinstance(given, dict):
         raise PkiError("certificates", f"{given!r} is neither a path nor a dictionary", "give path, and key_path where there is a key")
     item = str(given.get("path") or "certificates")
@@ -356,11 +356,7 @@ def certificate_paths(given: t.Any) -> tuple[str, str | None]:
     for name in ITEM_OPTIONS if given.get("key_path") is not None else ("path",):
         if not isinstance(given.get(name), str) or not given[name]:
             raise PkiError(item, f"{name} {given.get(name)!r} is not a path", "give path, and key_path where there is a key")
-    return _expanded(given["path"]), _expanded(given["key_path"]) if given.get("key_path") else None
-
-
-def _expanded(path: str) -> str:
-    return os.path.expanduser(os.path.expandvars(path))
+    return files.expanded(given["path"]), files.expanded(given["key_path"]) if given.get("key_path") else None
 
 
 def main() -> None:
@@ -370,7 +366,7 @@ def main() -> None:
     asked = module.params
     try:
         pairs = [certificate_paths(one) for one in asked["certificates"]]
-        authorities = load_authorities(asked["authorities"], lambda path: read_file(_expanded(path)))
+        authorities = load_authorities(asked["authorities"], lambda path: read_file(files.expanded(path)))
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     inventory = Inventory(read_file, datetime.datetime.now(datetime.timezone.utc), authorities)

@@ -9,7 +9,8 @@ pip with a script from a server of its own, and takes any ``pythonX.Y`` on the P
 HOME in the cache with pip's settings as they are in force here and a bootstrap script that uses the interpreter's own pip,
 and a PATH that begins with interpreters that run.
 
-``{python}`` in an argument stands for the version of this Python; ``--target-python`` is added for each of TEST_PYTHONS that is found.
+In an argument ``{python}`` stands for the version of this Python, ``{oldest}`` for what the variable OLDEST says (see with_oldest.sh).
+``--target-python`` is added for each of TEST_PYTHONS that is found.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def main(purpose: str, arguments: list[str]) -> int:
     """Lay out the copy and run there."""
     path, versions = make_path(purpose)
     own = "{}.{}".format(*sys.version_info[:2])
-    command = [str(Path(sys.executable).parent / "ansible-test"), *(argument.replace("{python}", own) for argument in arguments)]
+    known = {"python": own, "oldest": os.environ.get("OLDEST", "")}
+    command = [str(Path(sys.executable).parent / "ansible-test"), *(argument.format(**known) for argument in arguments)]
     for version in versions:
         command += ["--target-python", version]
     environment = {**os.environ, "PATH": path, "HOME": str(make_home())}

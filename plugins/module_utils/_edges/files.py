@@ -30,6 +30,11 @@ class Target(t.NamedTuple):
     group: str | None = None
 
 
+def expanded(path: str) -> str:
+    """Return a path as an option of type path would be: variables and ``~`` filled in."""
+    return os.path.expanduser(os.path.expandvars(path))
+
+
 def read(path: str, item: str = "") -> bytes | None:
     """Return the content, or None where there is no such file.
 

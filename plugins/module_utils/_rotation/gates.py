@@ -144,5 +144,5 @@ def _holds(expectation: Expectation, observed: Observation) -> str:
 
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
-    "clean": _clean,     "holds": _holds, "holds_at_least": _holds,
+    "clean": _clean, "holds": _holds, "holds_at_least": _holds,
 }

@@ -23,12 +23,12 @@ go 1.25.0
 godebug default=go1.25
 
 require (
-	github.com/google/uuid v1.6.0
-	k8s.io/api v0.0.0
-	k8s.io/client-go v0.0.0
-	k8s.io/klog/v2 v2.130.1
-	k8s.io/kube-openapi v0.0.0-20260721132016-d427ff9ee9ad
-	k8s.io/metrics v0.0.0 // indirect
+\tgithub.com/google/uuid v1.6.0
+\tk8s.io/api v0.0.0
+\tk8s.io/client-go v0.0.0
+\tk8s.io/klog/v2 v2.130.1
+\tk8s.io/kube-openapi v0.0.0-20260721132016-d427ff9ee9ad
+\tk8s.io/metrics v0.0.0 // indirect
 )
 """
 

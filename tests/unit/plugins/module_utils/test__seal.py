@@ -33,7 +33,7 @@ def test_a_sealed_key_opens_at_its_destination(transport):
 
 
 def test_nothing_of_the_secret_shows_in_the_blob_and_no_two_blobs_are_alike(transport):
-    first, second = (_seal.seal(SECRET, transport[1], SIGNER) for _ in range(2))
+    first, second = (_seal.seal(SECRET, transport[1], SIGNER) for _time in range(2))
     assert b"secret" not in base64.b64decode(first)
     assert first[:20] != second[:20]
     assert first[-20:] != second[-20:]
