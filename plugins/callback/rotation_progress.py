@@ -6,20 +6,6 @@
 
 from __future__ import annotations
 
-import collections
-import datetime
-import json
-import os
-import time
-import typing as t
-
-from ansible.executor.stats import AggregateStats
-from ansible.executor.task_result import CallbackTaskResult
-from ansible.inventory.host import Host
-from ansible.playbook import Playbook
-from ansible.playbook.task import Task
-from ansible.plugins.callback import CallbackBase
-
 DOCUMENTATION = r"""
 name: rotation_progress
 type: aggregate
@@ -55,6 +41,20 @@ example: >
   [callback_rotation_progress]
   summary_path = rotation.json
 """
+
+import collections
+import datetime
+import json
+import os
+import time
+import typing as t
+
+from ansible.executor.stats import AggregateStats
+from ansible.executor.task_result import CallbackTaskResult
+from ansible.inventory.host import Host
+from ansible.playbook import Playbook
+from ansible.playbook.task import Task
+from ansible.plugins.callback import CallbackBase
 
 COLLECTION = "rekey.kubernetes"
 PLAN = f"{COLLECTION}.pki_plan"
