@@ -98,7 +98,6 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "problems": checks.problems(args.on, args.cluster, checks.Look(args.observed, since or now, now), args.known, wanted),
         "text": report.lines(phases, wanted),
         "phases": [phase.name for phase in ROTATION],
-        "state_dirs": {name: on.state_dir for name, on in args.on.items()},
         "rotation": args.rotation.generations,
     }
 

@@ -58,8 +58,8 @@ from ansible.plugins.callback import CallbackBase
 
 COLLECTION = "rekey.kubernetes"
 PLAN = f"{COLLECTION}.pki_plan"
-SERVICE = f"{COLLECTION}.pki_service"
-WAITS = frozenset({SERVICE, *(f"{COLLECTION}.{name}" for name in ("pki_host_info", "pki_cluster_info", "pki_canary_csr"))})
+HOST = f"{COLLECTION}.pki_host"
+WAITS = frozenset({HOST, f"{COLLECTION}.pki_cluster_info", f"{COLLECTION}.pki_canary_csr"})
 # A shorter wait is not worth a line.
 NOTABLE_SECONDS = 1.0
 
@@ -106,10 +106,9 @@ class Account:
             self.phases[-1]["seconds"] = round(self._clock() - self._phase_started, 1)
             self._phase_started = None
 
-    def count_restarts(self, result: Result, state: str) -> None:
-        """Count new processes. A stop is the first half of a restart and counts when the process is started again."""
-        if state != "stopped":
-            self.restarts.update(one["name"] for one in result.get("results", []) if one.get("changed") and "name" in one)
+    def count_restarts(self, result: Result) -> None:
+        """Count new processes."""
+        self.restarts.update(one["name"] for one in result.get("results", []) if one["kind"] == "process")
 
     def summary(self) -> dict[str, t.Any]:
         """Return what has become known."""
@@ -211,8 +210,8 @@ class CallbackModule(CallbackBase):
         host, seconds = result.host.get_name(), found.get("waited_seconds", 0.0)
         self._account.wait(result.task._uuid, host, seconds)
         self._account.version = found.get("observation", {}).get("version") or self._account.version
-        if action == SERVICE and not result.task.check_mode:
-            self._account.count_restarts(found, result.task_fields["args"]["state"])
+        if action == HOST and not result.task.check_mode:
+            self._account.count_restarts(found)
         if seconds >= NOTABLE_SECONDS:
             self._say(f"  {host}: done after {seconds:.1f} s")
 

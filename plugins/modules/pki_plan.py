@@ -141,10 +141,6 @@ phases:
   returned: when O(purpose=rotate)
   type: list
   elements: str
-state_dirs:
-  description: Host to its directory for canaries.
-  returned: when O(purpose=rotate)
-  type: dict
 stage:
   description: Host to what is requested and installed before the first phase.
   returned: when O(purpose=rotate) and every generation is made
@@ -175,16 +171,11 @@ proof:
   description: Endpoint to what its canaries have shown.
   returned: when O(purpose=report)
   type: dict
-windows:
-  description: Hosts whose API server is stopped first and started last, in order.
+waves:
+  description: Hosts in groups, each brought to the phase and proved before the next. A host with restarts is a group of its own.
   returned: when O(purpose=phase)
   type: list
-  elements: str
-rolls:
-  description: Hosts of which only leader-elected processes are restarted, in order.
-  returned: when O(purpose=phase)
-  type: list
-  elements: str
+  elements: list
 objects:
   description: What the phase does to the cluster's objects, and its gate there.
   returned: when O(purpose=phase)

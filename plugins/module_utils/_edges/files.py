@@ -139,6 +139,21 @@ def set_attributes(target: Target) -> None:
     os.chmod(target.path, target.mode)
 
 
+def make_private_directory(path: str, check_mode: bool = False) -> bool:
+    """Make a directory that only its owner can enter (0700); say whether it was missing.
+
+    :raises PkiError: when something else is there, or it cannot be made.
+    """
+    if os.path.isdir(path):
+        return False
+    try:
+        if not check_mode:
+            os.mkdir(path, 0o700)
+    except OSError as exc:
+        raise PkiError("", f"{path}: cannot be made: {exc.strerror}", "check its parent directory, which must exist") from exc
+    return True
+
+
 def remove(path: str) -> bool:
     """Remove a file; say whether there was one."""
     try:

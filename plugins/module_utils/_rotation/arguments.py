@@ -56,19 +56,19 @@ def stage_arguments(args: Arguments) -> Result:
 
 
 def phase_arguments(args: Arguments, phase: Phase) -> Result:
-    """Return one phase's arguments: per host what each module is given and the gate; which hosts need a window, in order."""
+    """Return one phase's arguments: the waves in which hosts are brought there, and per host what the modules are given and the gate."""
     todo = {name: actions(on, args.observed[name], phase, args.rotation) for name, on in args.on.items()}
     expected = {name: predict(on, args.observed[name], todo[name], args.rotation, args.observed[name]["clock"])
                 for name, on in args.on.items()}
     published = gates.published_after(ROTATION, phase.name)
-    last = phase == ROTATION[-1]
+    first, last = phase == ROTATION[0], phase == ROTATION[-1]
     clean = [{"ask": "clean", "generations": [both[OLD] for both in args.rotation.generations.values()]}] if last else []
     return {
         "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
-        "todo": {name: _todo(on, todo[name], args, gates.host_gate(on, expected[name], args.rotation, published) + clean)
+        "todo": {name: {**_todo(on, todo[name], args), "gate": gates.host_gate(on, expected[name], args.rotation, published) + clean,
+                        "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves]}
                  for name, on in args.on.items()},
-        "windows": _window_order(args, todo),
-        "rolls": [name for name, one in todo.items() if one.restarts and not one.window],
+        "waves": _waves(args, todo, proves_all=first or last),
         "objects": _objects(args, phase, expected),
     }
 
@@ -113,14 +113,20 @@ def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[st
     observed = args.observed[on.name]
     behind = [leaf for leaf in hosts.leaves(on)
               if leaf.authority in generations and observed["pairs"][leaf.name]["generation"] != generations[leaf.authority][1]]
-    canaries = [items.canary_item(on, authority, name.partition("/")[2])
-                for authority in items.canary_authorities(on) if authority in generations for name in generations[authority]]
     return {
-        "certificates": [*canaries, *(items.leaf_item(on, leaf, args.cluster) for leaf in behind)],
+        "directory": on.state_dir,
+        "certificates": [*_canaries(on, args), *(items.leaf_item(on, leaf, args.cluster) for leaf in behind)],
         **_copies(on, args, {authority: both[1] for authority, both in generations.items()}, {
             row.name for row in hosts.copies(on).values()
             if row.authority in generations and observed["copies"][row.name]["generation"] != generations[row.authority][1]}),
     }
+
+
+def _canaries(on: hosts.Host, args: Arguments) -> list[Result]:
+    """Return the canaries of both generations, which the first phase puts in place."""
+    return [items.canary_item(on, authority, name.partition("/")[2])
+            for authority in items.canary_authorities(on) if authority in args.rotation.generations
+            for name in args.rotation.names(authority, (OLD, NEW))]
 
 
 def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> Result:
@@ -148,15 +154,25 @@ def _copies(on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str],
     return {"copies": copies, "seals": seals}
 
 
-def _todo(on: hosts.Host, done: Actions, args: Arguments, gate: list[gates.Expectation]) -> Result:
+def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
     return {
-        "nothing": done.nothing, "window": done.window, "reasons": done.reasons, "gate": gate,
+        "reasons": done.reasons,
         "bundles": [items.bundle_item(on, name, [args.known[generation]["certificate"] for generation in generations])
                     for name, generations in done.bundles.items()],
-        "leaves": done.leaves, "copies": done.copies,
-        # In a window the API server comes back last.
-        "restarts": sorted((restart.process for restart in done.restarts), key=lambda name: name == "kube-apiserver"),
+        "copies": done.copies,
+        "restarts": [restart.process for restart in done.restarts],
     }
+
+
+def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:
+    """Return groups of hosts, each brought to the phase and proved before the next: restarts one host at a time, all others together.
+
+    A gate asks for everything that is on a host's disk, so a host that a phase leaves alone has proved it in this run before:
+    in the first phase, which also proves what a killed run wrote, and wherever it changed since.
+    """
+    rolls = [name for name, one in todo.items() if one.restarts and not one.window]
+    rest = [name for name, one in todo.items() if not one.restarts and (proves_all or not one.nothing)]
+    return [*([name] for name in _window_order(args, todo)), *([name] for name in rolls), *([rest] if rest else [])]
 
 
 def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:
@@ -186,13 +202,15 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
             wanted += [(field, held[authority])] if last else []
     return {
-        "gate": gate if phase.side else [], "signer": _signer(args, phase, expected),
+        # Where clients' objects do not change they hold what the control planes' phase before has proved.
+        "gate": gate if phase.side == CONTROL_PLANE or wanted else [], "signer": _signer(args, phase, expected),
         "bundles": [items.object_item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
     }
 
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
-    """Return the generation that must sign after the phase; empty where the phase moves neither signer nor controller-managers."""
-    asked = "kubernetes" in args.rotation.generations and (phase.side == CONTROL_PLANE or "signer" in phase.presents)
+    """Return the generation that must sign after the phase; empty where the phase neither moves the signer nor ends the old one."""
+    moves = "signer" in phase.presents or (phase.side == CONTROL_PLANE and OLD not in phase.trusts)
+    asked = moves and "kubernetes" in args.rotation.generations
     signers = [one["copies"]["signer"]["generation"] for one in expected.values() if "signer" in one["copies"]]
     return signers[0] if asked and signers else ""

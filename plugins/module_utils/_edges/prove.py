@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: may change without notice.
+
+"""Looking at a host until it shows what is expected, or until time is up."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import typing as t
+
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.scan import scan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
+
+Run = t.Callable[[t.Sequence[str]], tuple[int, str, str]]
+
+
+class Wanted(t.NamedTuple):
+    """What must be seen: a gate's expectations, whether every file counts, and a command that must succeed (argv or nothing)."""
+
+    expect: t.Sequence[gates.Expectation]
+    scan: bool
+    command: t.Sequence[str]
+
+
+class Proof(t.NamedTuple):
+    """What is still unmet, what was seen last, and the seconds waited (0.0 when the first look showed all)."""
+
+    unmet: list[str]
+    seen: dict[str, t.Any]
+    waited: float
+
+
+def until_seen(eye: Observer, wanted: Wanted, limit: float, run: Run) -> Proof:
+    """Observe until nothing is unmet or *limit* seconds are over; ``_rotation.gates`` says what an expectation is."""
+    def look() -> tuple[list[str], dict[str, t.Any]]:
+        seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
+        if wanted.scan:
+            seen["files"] = scan((eye.on.kubernetes_dir, eye.on.etcd_dir), eye.on.state_dir, eye.generations)
+        return [*gates.unmet(wanted.expect, seen), *_failed(wanted.command, run)], seen
+
+    return Proof(*until(look, limit, time.monotonic, time.sleep))
+
+
+def _failed(argv: t.Sequence[str], run: Run) -> list[str]:
+    if not argv:
+        return []
+    code, output, message = run(argv)
+    return [f"{' '.join(argv)}: exit status {code}: {(message or output).strip()}"] if code else []

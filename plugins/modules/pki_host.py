@@ -1,0 +1,259 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pki_host
+short_description: Bring one host to the state that a phase of a rotation wants, and prove it over TLS
+version_added: 0.1.0
+description:
+  - This module does on one host what a phase of a rotation asks for, and is over when that is proved.
+    It installs certificates as M(rekey.kubernetes.pki_cert) does, keeps trust bundles as M(rekey.kubernetes.ca_bundle) does,
+    restarts processes, and asks the host's endpoints until all that is expected is seen.
+  - In a restart the API server is stopped first and started last. All other processes are replaced side by side in between.
+  - Every question is asked by a fresh handshake at the endpoint itself. Health checks and open connections outlive a broken trust.
+  - It is one module because its parts belong together. Processes that were restarted and not proved are no state to stop in,
+    and one module run a host and phase leaves little time between a write and its proof.
+  - The command C(openssl) must be on the host.
+author:
+  - rekey.kubernetes authors (@rekey-kubernetes)
+extends_documentation_fragment:
+  - rekey.kubernetes._attributes
+  - rekey.kubernetes._cryptography
+  - rekey.kubernetes._host
+attributes:
+  check_mode:
+    support: full
+    details: In check mode nothing is written, restarted or waited for.
+  diff_mode:
+    support: full
+options:
+  generations:
+    description:
+      - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
+    type: dict
+    default: {}
+  certificates:
+    description:
+      - Certificates to install, with the options that M(rekey.kubernetes.pki_cert) takes for its action V(install).
+        Their keys have been made on the host by its action V(request).
+    type: list
+    elements: dict
+    default: []
+  bundles:
+    description:
+      - Trust bundles in files, with the options that M(rekey.kubernetes.ca_bundle) takes.
+    type: list
+    elements: dict
+    default: []
+  restarts:
+    description:
+      - Processes of the layout to replace once the files are written. One that does not run is started.
+    type: list
+    elements: str
+    default: []
+  expect:
+    description:
+      - What must be seen, as M(rekey.kubernetes.pki_plan) returns it for a host and phase.
+    type: list
+    elements: dict
+    default: []
+  timeout:
+    description:
+      - How long to wait for what is expected, in seconds.
+    type: int
+    default: 180
+  command:
+    description:
+      - A command and its arguments that must succeed before the host counts as ready, for example one that asks a balancer
+        whether it sends requests to the host's API server again.
+    type: list
+    elements: str
+    default: []
+  remove_canaries:
+    description:
+      - Whether to remove the canaries of the host once all that is expected was seen.
+    type: bool
+    default: false
+  scan:
+    description:
+      - Whether to look for generations in every file below the directories of the host, too.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Trust both generations, and restart what reads the bundle only at its start
+  rekey.kubernetes.pki_host:
+    host: "{{ pki_host }}"
+    generations: "{{ pki_generations }}"
+    bundles:
+      - name: etcd
+        path: /etc/etcd/ca.crt
+        certificates: "{{ pki_generations.values() }}"
+        state: exact
+    restarts: [etcd, kube-apiserver]
+    expect:
+      - ask: accepts
+        endpoint: etcd
+        generation: etcd/20261122T170000Z
+
+- name: Wait until the API server accepts a client of the new generation
+  rekey.kubernetes.pki_host:
+    host: "{{ pki_host }}"
+    generations: "{{ pki_generations }}"
+    expect:
+      - ask: accepts
+        endpoint: kube-apiserver
+        generation: kubernetes/20261122T170000Z
+    timeout: 60
+"""
+
+RETURN = r"""
+results:
+  description: What was done, one entry a certificate, bundle and process.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(certificate), V(bundle) or V(process).
+      type: str
+    name:
+      description: Its name.
+      type: str
+    changed:
+      description: Whether it was changed, or restarted.
+      type: bool
+    reasons:
+      description: Why.
+      type: list
+      elements: str
+observation:
+  description: What was seen last, as M(rekey.kubernetes.pki_host_info) returns it. Not in check mode.
+  returned: success
+  type: dict
+waited_seconds:
+  description:
+    - Seconds spent waiting for processes. From the first stop until the proof where processes were restarted,
+      else until what is expected was seen, 0 when the first look shows it.
+  returned: success
+  type: float
+  sample: 0.4
+unmet:
+  description: What of O(expect) was not seen.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import datetime
+import shutil
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, leaf_batch, prove, restart, services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
+
+Options = t.Mapping[str, t.Any]
+Result = dict[str, t.Any]
+
+
+class Written(t.NamedTuple):
+    """What was written, or would be in check mode."""
+
+    results: list[Result]
+    diffs: list[Result]
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """Return the module's options."""
+    dicts = {"type": "list", "elements": "dict", "default": []}
+    names = {"type": "list", "elements": "str", "default": []}
+    return {
+        **host_argument_spec(),
+        "generations": {"type": "dict", "default": {}},
+        "certificates": dicts,
+        "bundles": dicts,
+        "restarts": names,
+        "expect": dicts,
+        "timeout": {"type": "int", "default": 180},
+        "command": names,
+        "remove_canaries": {"type": "bool", "default": False},
+        "scan": {"type": "bool", "default": False},
+    }
+
+
+def checked(name: str, spec: Options, given: t.Sequence[Options]) -> list[Result]:
+    """Return items with their defaults; :raises PkiError: for what another module would refuse."""
+    validator = ArgumentSpecValidator({name: {"type": "list", "elements": "dict", "options": spec}})
+    found = validator.validate({name: list(given)})
+    if found.error_messages:
+        raise PkiError(name, "; ".join(found.error_messages), "see the documentation of the module that is named for this option")
+    return t.cast("list[Result]", found.validated_parameters[name])
+
+
+def write(params: Options, check_mode: bool) -> Written:
+    """Install the certificates and keep the bundles. Everything is read and decided before anything is written."""
+    nowhere = bundles.Objects(Kubectl(lambda _argv, _stdin: (1, "", "bundles of objects are not for a host")))
+    planned = [bundles.plan(item, nowhere) for item in bundles.items(checked("bundles", bundles.item_spec(), params["bundles"]))]
+    certificates = checked("certificates", leaf_batch.item_spec(), params["certificates"])
+    batch = leaf_batch.Batch({"action": "install", "authorities": [], "certificates": certificates},
+                             datetime.datetime.now(datetime.timezone.utc), check_mode)
+    results = [{"kind": "certificate", **{name: one[name] for name in ("name", "changed", "reasons")}} for one in leaf_batch.install(batch)]
+    for plan in planned:
+        if not check_mode:
+            bundles.apply(plan, nowhere)
+        one = bundles.result(plan)
+        results.append({"kind": "bundle", **{name: one[name] for name in ("name", "changed", "reasons")}})
+    return Written(results, [*batch.diffs, *(bundles.diff(plan) for plan in planned if plan.changed)])
+
+
+def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
+    """Write, restart and prove; return the module's answer."""
+    params, manager_options = module.params, module.params["manager"]
+    manager = services.manager(manager_options["kind"], manager_options["config_path"] or "")
+    eye = Observer(on, Generations(params["generations"]), tuple(params["generations"]), manager, manager_options["service_names"])
+    written = write(params, module.check_mode)
+    names = {process: manager_options["service_names"].get(process) or process for process in params["restarts"]}
+    if module.check_mode:
+        processes = [{"kind": "process", "name": name, "changed": True, "reasons": ["is to be restarted"]} for name in names]
+        return {"results": [*written.results, *processes], "diff": written.diffs, "waited_seconds": 0.0, "unmet": []}
+    begun = time.monotonic()
+    processes = [{"kind": "process", **one} for one in restart.restart(manager, names)]
+    proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"], module.run_command)
+    if params["remove_canaries"] and not proof.unmet:
+        shutil.rmtree(on.state_dir, ignore_errors=True)
+    if processes:
+        proof = proof._replace(waited=time.monotonic() - begun)
+    return {"results": [*written.results, *processes], "diff": written.diffs, "unmet": proof.unmet,
+            "observation": proof.seen, "waited_seconds": round(proof.waited, 2)}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    require_cryptography(module)
+    try:
+        answer = run(module, hosts.host(module.params["host"]))
+    except PkiError as exc:
+        module.fail_json(msg=str(exc), unmet=[])
+    if answer["unmet"]:
+        module.fail_json(msg=f"not proved within {module.params['timeout']} s: " + "; ".join(answer["unmet"]), **answer)
+    module.exit_json(changed=any(one["changed"] for one in answer["results"]), **answer)
+
+
+if __name__ == "__main__":
+    main()
