@@ -35,6 +35,19 @@ options:
       - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
     type: dict
     default: {}
+  objects:
+    description:
+      - Asks with the host's C(kubectl) which generations the cluster's objects hold, too. One host of a cluster is enough.
+    type: dict
+    suboptions:
+      kubectl:
+        description: Name or path of the command.
+        type: path
+        default: kubectl
+      kubeconfig:
+        description: Kubeconfig of a user that may read ConfigMaps in all namespaces.
+        type: path
+        required: true
   look_at:
     description:
       - V(files) reads the host's files alone, V(everything) its processes and endpoints, too.
@@ -87,6 +100,10 @@ observation:
     version:
       description: Version of the host's API server.
       type: str
+objects:
+  description: Object to the generations that it holds, as M(rekey.kubernetes.pki_cluster_info) returns it.
+  returned: when O(objects) is set
+  type: dict
 """
 
 import datetime
@@ -96,6 +113,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
@@ -107,8 +126,16 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         **host_argument_spec(),
         "generations": {"type": "dict", "default": {}},
+        "objects": {"type": "dict", "options": {"kubectl": {"type": "path", "default": "kubectl"},
+                                                "kubeconfig": {"type": "path", "required": True}}},
         "look_at": {"type": "str", "choices": ["everything", "files"], "default": "everything"},
     }
+
+
+def kubectl(module: AnsibleModule) -> Kubectl:
+    """Return kubectl with the kubeconfig that the options name."""
+    options = module.params["objects"]
+    return Kubectl(lambda argv, text: module.run_command(argv, data=text), options["kubectl"], options["kubeconfig"])
 
 
 def main() -> None:
@@ -117,12 +144,14 @@ def main() -> None:
     require_cryptography(module)
     params, manager = module.params, module.params["manager"]
     try:
-        eye = Observer(hosts.host(params["host"]), Generations(params["generations"]), tuple(params["generations"]),
+        generations = Generations(params["generations"])
+        eye = Observer(hosts.host(params["host"]), generations, tuple(params["generations"]),
                        services.manager(manager["kind"], manager["config_path"] or ""), manager["service_names"])
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), params["look_at"] == "everything")
+        asked = {"objects": held(kubectl(module), generations)} if params["objects"] else {}
     except PkiError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, observation=seen)
+    module.exit_json(changed=False, observation=seen, **asked)
 
 
 if __name__ == "__main__":

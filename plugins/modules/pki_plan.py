@@ -172,7 +172,7 @@ proof:
   returned: when O(purpose=report)
   type: dict
 waves:
-  description: Hosts in groups, each brought to the phase and proved before the next. A host with restarts is a group of its own.
+  description: Hosts in groups, each brought to the phase and proved before the next. No group has two hosts with restarts.
   returned: when O(purpose=phase)
   type: list
   elements: list

@@ -113,6 +113,8 @@ class Observer(t.NamedTuple):
         return authority in dict(endpoint.judges) and os.path.exists(f"{items.canary_base(self.on, authority, stamp)}.crt")
 
     def _shown(self, endpoint: Endpoint) -> dict[str, t.Any]:
+        if not endpoint.serves and not endpoint.offers:
+            return {"serves": "", "offers": [], "error": ""}
         try:
             found = tls.shown(self.on.address, endpoint.port)
             leaf = load_certificate(found.chain[0], f"{self.on.address}:{endpoint.port}")

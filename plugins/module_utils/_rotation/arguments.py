@@ -165,14 +165,18 @@ def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
 
 
 def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:
-    """Return groups of hosts, each brought to the phase and proved before the next: restarts one host at a time, all others together.
+    """Return groups of hosts, each brought to the phase and proved before the next.
+
+    Hosts with restarts come one at a time, all others together with the last of them.
 
     A gate asks for everything that is on a host's disk, so a host that a phase leaves alone has proved it in this run before:
     in the first phase, which also proves what a killed run wrote, and wherever it changed since.
     """
     rolls = [name for name, one in todo.items() if one.restarts and not one.window]
     rest = [name for name, one in todo.items() if not one.restarts and (proves_all or not one.nothing)]
-    return [*([name] for name in _window_order(args, todo)), *([name] for name in rolls), *([rest] if rest else [])]
+    waves = [[name] for name in (*_window_order(args, todo), *rolls)] or [[]]
+    waves[-1] += rest
+    return [wave for wave in waves if wave]
 
 
 def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:

@@ -6,7 +6,7 @@
 
 It stands for what uses a cluster:
 
-* clients that make a **new connection** for every request, 25 times a second, through the balancer; every fifth one writes;
+* clients that make a **new connection** for every request, 22 times a second, through the balancer; every fifth one writes;
   nothing is retried and whatever is not answered with 200 is a failure;
 * one client that **keeps its connection** through the balancer; it may retry once when the kept connection was closed, or on 429
   with Retry-After, as client-go does; retries are counted beside failures;
@@ -42,7 +42,7 @@ from loopback_bed import topology
 from loopback_bed.places import bed_of
 
 NEW_WORKERS = 10
-NEW_SECONDS = 0.4  # between two requests of a worker: 25 a second in all
+NEW_SECONDS = 0.44  # between two requests of a worker: 22.7 a second in all
 KEPT_SECONDS = 0.2
 DIRECT_SECONDS = 0.5
 LONGEST_SECONDS = 3600
