@@ -23,12 +23,7 @@ LOOKING = {"pki_plan", "pki_host_info", "pki_cluster_info", "pki_canary_csr"}  #
 # The tasks that do work in a phase. runs() knows when each of them runs; a role that gains one has to be taught to it.
 WORK = {
     "pki_rotate/tasks/phase.yml": ["ca_bundle"],
-    "pki_rotate/tasks/window.yml": ["pki_service", "pki_service"],
-    "pki_rotate/tasks/roll.yml": ["pki_service"],
-    "pki_rotate/tasks/write.yml": [],
-    "pki_rotate/tasks/prove.yml": [],
-    "pki_rotate/tasks/prove_cluster.yml": [],
-    "pki_node/tasks/install.yml": ["pki_cert", "pki_key_copy", "ca_bundle"],
+    "pki_rotate/tasks/wave.yml": ["pki_key_copy", "pki_host"],
 }
 
 
@@ -64,9 +59,8 @@ def _of_rotation(authorities: t.Iterable[str]) -> dict[tuple[str, str], list[str
 def runs(planned: t.Mapping[str, t.Any], name: str, first: bool) -> list[str]:
     """Return the modules that do work on a host in a phase; *first* for the one whose kubectl changes the objects."""
     todo = planned["todo"][name]
-    modules = ["pki_service stopped"] * (name in planned["windows"] and "kube-apiserver" in todo["restarts"])
-    modules += ["pki_cert"] * bool(todo["leaves"]) + ["pki_key_copy"] * bool(todo["copies"]) + ["ca_bundle"] * bool(todo["bundles"])
-    modules += ["pki_service restarted"] * (name in planned["windows"] or name in planned["rolls"])
+    works = todo["certificates"] or todo["bundles"] or todo["restarts"]
+    modules = ["pki_key_copy"] * bool(todo["copies"]) + ["pki_host"] * bool(works)
     return modules + ["ca_bundle of objects"] * (first and bool(planned["objects"]["bundles"]))
 
 

@@ -280,8 +280,7 @@ def main() -> None:
     try:
         plans = [bundles.plan(item, objects) for item in bundles.items(module.params["bundles"])]
         if not module.check_mode:
-            for planned in plans:
-                bundles.apply(planned, objects)
+            bundles.apply(plans, objects)
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(

@@ -212,13 +212,15 @@ def write(params: Options, check_mode: bool) -> Written:
     certificates = checked("certificates", leaf_batch.item_spec(), params["certificates"])
     batch = leaf_batch.Batch({"action": "install", "authorities": [], "certificates": certificates},
                              datetime.datetime.now(datetime.timezone.utc), check_mode)
-    results = [{"kind": "certificate", **{name: one[name] for name in ("name", "changed", "reasons")}} for one in leaf_batch.install(batch)]
-    for plan in planned:
-        if not check_mode:
-            bundles.apply(plan, nowhere)
-        one = bundles.result(plan)
-        results.append({"kind": "bundle", **{name: one[name] for name in ("name", "changed", "reasons")}})
+    results = [_result("certificate", one) for one in leaf_batch.install(batch)]
+    if not check_mode:
+        bundles.apply(planned, nowhere)
+    results += [_result("bundle", bundles.result(plan)) for plan in planned]
     return Written(results, [*batch.diffs, *(bundles.diff(plan) for plan in planned if plan.changed)])
+
+
+def _result(kind: str, one: Options) -> Result:
+    return {"kind": kind, **{name: one[name] for name in ("name", "changed", "reasons")}}
 
 
 def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
@@ -232,7 +234,7 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
         processes = [{"kind": "process", "name": name, "changed": True, "reasons": ["is to be restarted"]} for name in names]
         return {"results": [*written.results, *processes], "diff": written.diffs, "waited_seconds": 0.0, "unmet": []}
     begun = time.monotonic()
-    processes = [{"kind": "process", **one} for one in restart.restart(manager, names)]
+    processes = [_result("process", one) for one in restart.restart(manager, names)]
     proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"], module.run_command)
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)

@@ -64,7 +64,7 @@ class Plan(t.NamedTuple):
 
 
 class Objects:
-    """Objects of one call, each read once. What a replacement answers is what the API server has stored, so it counts as read."""
+    """Objects of one call, each read once before it is written. What a replacement answers counts as read."""
 
     def __init__(self, kubectl: kubectl_edge.Kubectl) -> None:
         self._kubectl = kubectl
@@ -82,6 +82,10 @@ class Objects:
         key = (place["kind"], place["name"], place["namespace"])
         del self._read[key]
         self._read[key] = self._kubectl.replace(content)
+
+    def forget(self) -> None:
+        """Have everything read again."""
+        self._read.clear()
 
 
 def item_spec() -> dict[str, t.Any]:
@@ -205,17 +209,22 @@ def _missing(item: Item) -> Plan:
     return Plan(item, NOTHING, skipped=True)
 
 
-def apply(planned: Plan, objects: Objects) -> None:
-    """Write what is planned, read it again and compare; :raises PkiError: when that fails or differs."""
-    if planned.decision.changed:
-        decision = _write_file(planned.item) if planned.item.target else _write_object(planned.item, objects)
-        found = plan(planned.item, objects).decision
+def apply(plans: t.Iterable[Plan], objects: Objects) -> None:
+    """Write what is planned, then read all of it again and compare; :raises PkiError: when that fails or differs."""
+    written = []
+    for planned in plans:
+        if planned.decision.changed:
+            decision = _write_file(planned.item) if planned.item.target else _write_object(planned.item, objects)
+            written.append((planned.item, decision))
+        elif planned.attribute_reasons:
+            files.set_attributes(t.cast(files.Target, planned.item.target))
+    objects.forget()
+    for item, decision in written:
+        found = plan(item, objects).decision
         if found.before != decision.after:
             raise PkiError(
-                planned.item.source, f"holds {len(found.before)} certificates after writing {len(decision.after)}, or others",
+                item.source, f"holds {len(found.before)} certificates after writing {len(decision.after)}, or others",
                 "find out what else writes it, and run again")
-    elif planned.attribute_reasons:
-        files.set_attributes(t.cast(files.Target, planned.item.target))
 
 
 def _write_file(item: Item) -> _bundle.Decision:

@@ -34,8 +34,14 @@ def restart(manager: Manager, services: t.Mapping[str, str]) -> list[dict[str, t
     before = {process: manager.look(service) for process, service in services.items()}
     first = [process for process in services if process == API_SERVER]
     others = [process for process in services if process != API_SERVER]
-    for group in (first, others):
-        _stop(manager, [services[process] for process in group if before[process].running])
+    try:
+        for group in (first, others):
+            _stop(manager, [services[process] for process in group if before[process].running])
+    except PkiError:
+        # One that cannot be stopped is no reason to leave the others down.
+        for process in (*others, *first):
+            manager.start(services[process])
+        raise
     after = {process: _start(manager, services[process], before[process]) for process in (*others, *first)}
     return [
         {"name": process, "changed": True, "pid": after[process].pid,

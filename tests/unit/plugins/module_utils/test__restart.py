@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of a restart. Real service managers are restarted by the rotation test; here only the order is asked about."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.restart import restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.services import Service
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+
+
+class Book:
+    """Writes down what a service manager is told; a stopped service is gone at once, a started one is younger at once."""
+
+    def __init__(self, running: dict[str, int]) -> None:
+        self.pids, self.said, self.starts = dict(running), [], 1.0
+
+    def look(self, name: str) -> Service:
+        """Return the service."""
+        return Service(self.pids[name], self.starts * self.pids[name]) if self.pids.get(name) else Service(0, None)
+
+    def stop(self, name: str) -> None:
+        """Stop it."""
+        self.said.append(("stop", name))
+        self.pids[name] = 0
+
+    def start(self, name: str) -> None:
+        """Start it, unless it runs."""
+        if not self.pids.get(name):
+            self.said.append(("start", name))
+            self.pids[name] = 100 + len(self.said)
+
+
+ALL = {"etcd": "etcd.service", "kube-apiserver": "api.service", "kube-scheduler": "scheduler.service"}
+
+
+def test_the_api_server_goes_first_and_comes_back_last():
+    book = Book({service: 7 for service in ALL.values()})
+    done = restart(book, ALL)
+    assert book.said[0] == ("stop", "api.service")
+    assert sorted(book.said[1:3]) == [("stop", "etcd.service"), ("stop", "scheduler.service")]
+    assert book.said[3:] == [("start", "etcd.service"), ("start", "scheduler.service"), ("start", "api.service")]
+    assert [one["name"] for one in done] == list(ALL)
+    assert {one["reasons"][0] for one in done} == {"process 7 replaced"}
+
+
+def test_what_does_not_run_is_started_and_not_stopped():
+    book = Book({"api.service": 7})
+    done = {one["name"]: one["reasons"] for one in restart(book, ALL)}
+    assert ("stop", "etcd.service") not in book.said
+    assert done == {"etcd": ["started"], "kube-scheduler": ["started"], "kube-apiserver": ["process 7 replaced"]}
+
+
+def test_where_one_cannot_be_stopped_nothing_stays_down():
+    class Failing(Book):
+        """Cannot stop etcd."""
+
+        def stop(self, name: str) -> None:
+            """Stop it, unless it is etcd."""
+            if name == "etcd.service":
+                raise PkiError(name, "job failed", "see its journal")
+            super().stop(name)
+
+    book = Failing({service: 7 for service in ALL.values()})
+    with pytest.raises(PkiError, match="job failed"):
+        restart(book, ALL)
+    assert all(book.pids.values())
