@@ -30,7 +30,8 @@ def run(command: list[str], collection: Path, environment: dict[str, str]) -> bo
     """Run a check; what it says is shown where it fails."""
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = subprocess.run(command, cwd=collection, env=environment, check=False, text=True, **both)
-    warned = "[WARNING]" in done.stdout
+    # A newer ansible-core warns of a collection inside itself, which is not ours to mend.
+    warned = any("[WARNING]" in line and "/ansible/_internal/" not in line for line in done.stdout.splitlines())
     passed = done.returncode == 0 and not warned
     print(f"{'passed' if passed else 'FAILED'}  {' '.join(command)}", flush=True)
     if not passed:

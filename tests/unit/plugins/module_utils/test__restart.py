@@ -38,7 +38,7 @@ ALL = {"etcd": "etcd.service", "kube-apiserver": "api.service", "kube-scheduler"
 
 
 def test_the_api_server_goes_first_and_comes_back_last():
-    book = Book({service: 7 for service in ALL.values()})
+    book = Book(dict.fromkeys(ALL.values(), 7))
     done = restart(book, ALL)
     assert book.said[0] == ("stop", "api.service")
     assert sorted(book.said[1:3]) == [("stop", "etcd.service"), ("stop", "scheduler.service")]
@@ -64,7 +64,7 @@ def test_where_one_cannot_be_stopped_nothing_stays_down():
                 raise PkiError(name, "job failed", "see its journal")
             super().stop(name)
 
-    book = Failing({service: 7 for service in ALL.values()})
+    book = Failing(dict.fromkeys(ALL.values(), 7))
     with pytest.raises(PkiError, match="job failed"):
         restart(book, ALL)
     assert all(book.pids.values())

@@ -21,14 +21,14 @@ HOSTS = {
 }
 
 
-def planned(objects: t.Mapping[str, t.Any] = {}, leader: str = "n1", down: str = "") -> dict[str, dict[str, t.Any]]:
+def planned(objects: t.Mapping[str, t.Any] | None = None, leader: str = "n1", down: str = "") -> dict[str, dict[str, t.Any]]:
     """Return each phase's arguments of a rotation of all authorities."""
     observed = {name: {**seen.healthy(on), "etcd_leader": name == leader} for name, on in HOSTS.items()}
     if down:
         observed[down]["processes"]["etcd"]["running"] = False
     found = {}
     for phase in PHASES:
-        found[phase.name] = phase_arguments(Arguments(HOSTS, seen.CLUSTER, observed, seen.ROTATION, seen.known(new=True), objects), phase)
+        found[phase.name] = phase_arguments(Arguments(HOSTS, seen.CLUSTER, observed, seen.ROTATION, seen.known(new=True), objects or {}), phase)
         observed = {name: predict(on, observed[name], actions(on, observed[name], phase, seen.ROTATION), seen.ROTATION, seen.NOW)
                     for name, on in HOSTS.items()}
     return found
