@@ -254,6 +254,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
@@ -271,11 +272,7 @@ def argument_spec() -> dict[str, t.Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-
-    def run(argv: list[str], stdin: str) -> tuple[int, str, str]:
-        return t.cast("tuple[int, str, str]", module.run_command(argv, data=stdin, handle_exceptions=False))
-
-    kubectl = Kubectl(run, module.params["kubectl"], module.params["kubeconfig"] or "", module.params["request_timeout"])
+    kubectl = Kubectl(runner(module), module.params["kubectl"], module.params["kubeconfig"] or "", module.params["request_timeout"])
     objects = bundles.Objects(kubectl)
     try:
         plans = [bundles.plan(item, objects) for item in bundles.items(module.params["bundles"])]

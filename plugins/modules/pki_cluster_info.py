@@ -69,6 +69,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import objects
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -92,7 +93,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     require_cryptography(module)
     params = module.params
-    kubectl = Kubectl(lambda argv, text: module.run_command(argv, data=text), params["kubectl"], params["kubeconfig"])
+    kubectl = Kubectl(runner(module), params["kubectl"], params["kubeconfig"])
 
     def look() -> tuple[list[str], dict[str, t.Any]]:
         try:

@@ -160,7 +160,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, leaf_batch, prove, restart, services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, commands, leaf_batch, prove, restart, services
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -225,9 +225,10 @@ def _result(kind: str, one: Options) -> Result:
 
 def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     """Write, restart and prove; return the module's answer."""
-    params, manager_options = module.params, module.params["manager"]
-    manager = services.manager(manager_options["kind"], manager_options["config_path"] or "")
-    eye = Observer(on, Generations(params["generations"]), tuple(params["generations"]), manager, manager_options["service_names"])
+    params, manager_options, execute = module.params, module.params["manager"], commands.runner(module)
+    manager = services.manager(manager_options["kind"], manager_options["config_path"] or "", execute)
+    eye = Observer(on, Generations(params["generations"]), tuple(params["generations"]), manager,
+                   manager_options["service_names"], execute)
     written = write(params, module.check_mode)
     names = {process: manager_options["service_names"].get(process) or process for process in params["restarts"]}
     if module.check_mode:
@@ -235,7 +236,7 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
         return {"results": [*written.results, *processes], "diff": written.diffs, "waited_seconds": 0.0, "unmet": []}
     begun = time.monotonic()
     processes = [_result("process", one) for one in restart.restart(manager, names)]
-    proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"], module.run_command)
+    proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)
     if processes:

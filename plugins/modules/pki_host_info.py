@@ -113,6 +113,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
@@ -135,7 +136,7 @@ def argument_spec() -> dict[str, t.Any]:
 def kubectl(module: AnsibleModule) -> Kubectl:
     """Return kubectl with the kubeconfig that the options name."""
     options = module.params["objects"]
-    return Kubectl(lambda argv, text: module.run_command(argv, data=text), options["kubectl"], options["kubeconfig"])
+    return Kubectl(runner(module), options["kubectl"], options["kubeconfig"])
 
 
 def main() -> None:
@@ -146,7 +147,8 @@ def main() -> None:
     try:
         generations = Generations(params["generations"])
         eye = Observer(hosts.host(params["host"]), generations, tuple(params["generations"]),
-                       services.manager(manager["kind"], manager["config_path"] or ""), manager["service_names"])
+                       services.manager(manager["kind"], manager["config_path"] or "", runner(module)),
+                       manager["service_names"], runner(module))
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), params["look_at"] == "everything")
         asked = {"objects": held(kubectl(module), generations)} if params["objects"] else {}
     except PkiError as exc:

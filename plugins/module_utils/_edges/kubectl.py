@@ -12,14 +12,13 @@ import json
 import re
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 FIELD_MANAGER = "rekey.kubernetes"
 
 Object = dict[str, t.Any]
 Objects = list[Object]
-# (argv, standard input) -> (return code, standard output, standard error)
-Run = t.Callable[[list[str], str], tuple[int, str, str]]
 
 _FIELD_PART = re.compile(r"""\.?([^.\[\]"']+)|\[(\d+)\]|\["([^"]+)"\]|\['([^']+)'\]""")
 _REMEDIES = (

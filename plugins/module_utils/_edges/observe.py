@@ -18,6 +18,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, ready, services, tls
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import certificate_facts
@@ -42,6 +43,7 @@ class Observer(t.NamedTuple):
     names: tuple[str, ...]  # of the known generations
     manager: services.Manager
     service_names: t.Mapping[str, str]  # process → service
+    run: Run
 
     def observe(self, now: t.Any, everything: bool = True) -> dict[str, t.Any]:
         """Return the observation that ``_rotation.plan`` documents.
@@ -116,7 +118,7 @@ class Observer(t.NamedTuple):
         if not endpoint.serves and not endpoint.offers:
             return {"serves": "", "offers": [], "error": ""}
         try:
-            found = tls.shown(self.on.address, endpoint.port)
+            found = tls.shown(self.run, self.on.address, endpoint.port)
             leaf = load_certificate(found.chain[0], f"{self.on.address}:{endpoint.port}")
         except PkiError as exc:
             return {"serves": "", "offers": [], "error": str(exc)}

@@ -12,12 +12,11 @@ import datetime
 import time
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.scan import scan
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
-
-Run = t.Callable[[t.Sequence[str]], tuple[int, str, str]]
 
 
 class Wanted(t.NamedTuple):
@@ -36,13 +35,13 @@ class Proof(t.NamedTuple):
     waited: float
 
 
-def until_seen(eye: Observer, wanted: Wanted, limit: float, run: Run) -> Proof:
+def until_seen(eye: Observer, wanted: Wanted, limit: float) -> Proof:
     """Observe until nothing is unmet or *limit* seconds are over; ``_rotation.gates`` says what an expectation is."""
     def look() -> tuple[list[str], dict[str, t.Any]]:
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
         if wanted.scan:
             seen["files"] = scan((eye.on.kubernetes_dir, eye.on.etcd_dir), eye.on.state_dir, eye.generations)
-        return [*gates.unmet(wanted.expect, seen), *_failed(wanted.command, run)], seen
+        return [*gates.unmet(wanted.expect, seen), *_failed(wanted.command, eye.run)], seen
 
     return Proof(*until(look, limit, time.monotonic, time.sleep))
 
@@ -50,5 +49,5 @@ def until_seen(eye: Observer, wanted: Wanted, limit: float, run: Run) -> Proof:
 def _failed(argv: t.Sequence[str], run: Run) -> list[str]:
     if not argv:
         return []
-    code, output, message = run(argv)
+    code, output, message = run(argv, "")
     return [f"{' '.join(argv)}: exit status {code}: {(message or output).strip()}"] if code else []

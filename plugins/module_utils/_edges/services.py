@@ -12,11 +12,11 @@ import configparser
 import functools
 import http.client
 import socket
-import subprocess
 import typing as t
 import xmlrpc.client
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import processes
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 STOP_SECONDS = 120
@@ -48,7 +48,13 @@ class Manager(t.Protocol):
 
 
 class Systemd:
-    """systemd, by systemctl: there is no library that every distribution's Python has."""
+    """systemd, by systemctl: there is no library that every distribution's Python has.
+
+    A stop takes as long as the unit's TimeoutStopSec lets it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run_command = run
 
     def look(self, name: str) -> Service:
         """Return the unit's main process."""
@@ -64,10 +70,10 @@ class Systemd:
         self._run("start", "--no-block", name)
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(["systemctl", *arguments], capture_output=True, text=True, timeout=STOP_SECONDS, check=False)
-        if done.returncode:
-            raise PkiError(arguments[-1], f"systemctl {arguments[0]}: {done.stderr.strip()}", "see its journal")
-        return done.stdout
+        code, output, message = self._run_command(["systemctl", *arguments], "")
+        if code:
+            raise PkiError(arguments[-1], f"systemctl {arguments[0]}: {message.strip()}", "see its journal")
+        return output
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -124,6 +130,6 @@ class Supervisor:
             raise PkiError(name, f"supervisor does not answer: {exc}", f"start it with {self._config_path}") from exc
 
 
-def manager(kind: str, config_path: str) -> Manager:
+def manager(kind: str, config_path: str, run: Run) -> Manager:
     """Return the manager that *kind* names (``systemd`` or ``supervisor``)."""
-    return Supervisor(config_path) if kind == "supervisor" else Systemd()
+    return Supervisor(config_path) if kind == "supervisor" else Systemd(run)

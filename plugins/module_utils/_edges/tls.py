@@ -11,12 +11,13 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-import subprocess
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import NOT_FOUND, TIMED_OUT, Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 HANDSHAKE_SECONDS = 10
+_QUIT = "Q\n"  # ends openssl s_client (openssl-s_client(1), CONNECTED COMMANDS)
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _OFFERS = re.compile(
     r"Acceptable client certificate CA names\n(.*?)\n(?:Requested Signature|Client Certificate Types|Peer signing|---)", re.DOTALL)
@@ -52,23 +53,21 @@ class Request(t.NamedTuple):
     key_path: str = ""
 
 
-def shown(address: str, port: int) -> Shown:
+def shown(run: Run, address: str, port: int) -> Shown:
     """Return what the endpoint shows in a handshake without a client certificate.
 
     The openssl command line is used because Python's ssl module shows neither the chain (before 3.13) nor the offered CAs.
     :raises PkiError: when nothing answers or openssl is not installed.
     """
-    argv = ["openssl", "s_client", "-connect", f"{address}:{port}", "-showcerts", "-nameopt", "RFC2253"]
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=HANDSHAKE_SECONDS, check=False)
-    except FileNotFoundError as exc:
-        raise PkiError(f"{address}:{port}", "openssl is not installed on this host", "install the openssl package") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise PkiError(f"{address}:{port}", f"no TLS handshake within {HANDSHAKE_SECONDS} s", "check the process") from exc
-    text = done.stdout.decode("utf-8", "replace")
+    client = ["openssl", "s_client", "-connect", f"{address}:{port}", "-showcerts", "-nameopt", "RFC2253"]
+    code, text, message = run(["timeout", str(HANDSHAKE_SECONDS), *client], _QUIT)
+    if code == NOT_FOUND:
+        raise PkiError(f"{address}:{port}", "openssl is not installed on this host", "install the openssl package")
+    if code == TIMED_OUT:
+        raise PkiError(f"{address}:{port}", f"no TLS handshake within {HANDSHAKE_SECONDS} s", "check the process")
     chain = _CERTIFICATE.findall(text)
     if not chain:
-        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = message.strip().splitlines()
         raise PkiError(f"{address}:{port}", f"no TLS handshake: {reason[-1] if reason else 'no answer'}", "check the process")
     offers = _OFFERS.search(text)
     return Shown(chain, offers.group(1).splitlines() if offers else [])

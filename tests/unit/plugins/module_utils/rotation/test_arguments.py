@@ -28,7 +28,8 @@ def planned(objects: t.Mapping[str, t.Any] | None = None, leader: str = "n1", do
         observed[down]["processes"]["etcd"]["running"] = False
     found = {}
     for phase in PHASES:
-        found[phase.name] = phase_arguments(Arguments(HOSTS, seen.CLUSTER, observed, seen.ROTATION, seen.known(new=True), objects or {}), phase)
+        given = Arguments(HOSTS, seen.CLUSTER, observed, seen.ROTATION, seen.known(new=True), objects or {})
+        found[phase.name] = phase_arguments(given, phase)
         observed = {name: predict(on, observed[name], actions(on, observed[name], phase, seen.ROTATION), seen.ROTATION, seen.NOW)
                     for name, on in HOSTS.items()}
     return found

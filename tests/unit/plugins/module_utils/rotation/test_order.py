@@ -217,7 +217,7 @@ def test_no_two_phases_can_be_swapped(pair):
 
 @pytest.mark.parametrize(("phase", "presenter"), PRESENTERS, ids=lambda name: name)
 def test_no_presenter_can_be_left_behind(phase, presenter):
-    assert broken_edge(without(presenter)).split(":")[0] in ("distrust", "distrust-clients")
+    assert broken_edge(without(presenter)).split(":", maxsplit=1)[0] in ("distrust", "distrust-clients")
 
 
 # Visited in ``issue`` already, a kubelet is visited again in ``trust-clients``, when only the new generation signs: harmless, but
