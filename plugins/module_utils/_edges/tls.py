@@ -17,7 +17,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 HANDSHAKE_SECONDS = 10
-_QUIT = "Q\n"  # ends openssl s_client (openssl-s_client(1), CONNECTED COMMANDS)
+# At the end of its input s_client ends; run_command gives a command the module's own input, or fails when it ends before reading.
+_S_CLIENT = 'exec timeout "$0" openssl s_client -connect "$1" -showcerts -nameopt RFC2253 </dev/null'
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _OFFERS = re.compile(
     r"Acceptable client certificate CA names\n(.*?)\n(?:Requested Signature|Client Certificate Types|Peer signing|---)", re.DOTALL)
@@ -59,8 +60,7 @@ def shown(run: Run, address: str, port: int) -> Shown:
     The openssl command line is used because Python's ssl module shows neither the chain (before 3.13) nor the offered CAs.
     :raises PkiError: when nothing answers or openssl is not installed.
     """
-    client = ["openssl", "s_client", "-connect", f"{address}:{port}", "-showcerts", "-nameopt", "RFC2253"]
-    code, text, message = run(["timeout", str(HANDSHAKE_SECONDS), *client], _QUIT)
+    code, text, message = run(["sh", "-c", _S_CLIENT, str(HANDSHAKE_SECONDS), f"{address}:{port}"], "")
     if code == NOT_FOUND:
         raise PkiError(f"{address}:{port}", "openssl is not installed on this host", "install the openssl package")
     if code == TIMED_OUT:
