@@ -26,7 +26,9 @@ FUNCTION_LINES = 40
 OLDEST_PYTHON = (3, 9)
 DOCUMENTATION_NAMES = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
 
-PURE_ROOMS = ("_x509", "_cluster", "_rotation", "_bundle", "_kubeconfig", "_pem", "_duration", "_seal", "_key_copy", "_errors")
+PURE_ROOMS = (
+    "_x509", "_cluster", "_rotation", "_bundle", "_kubeconfig", "_pem", "_duration", "_seal", "_key_copy", "_errors", "_inventory_facts",
+)
 IMPURE_IMPORTS = {"ansible", "http", "shutil", "socket", "ssl", "subprocess", "tempfile", "time", "urllib.request"}
 IMPURE_CALLS = {"open", "input", "print"}
 IMPURE_METHODS = {"now", "today", "utcnow", "read_text", "read_bytes", "write_text", "write_bytes"}

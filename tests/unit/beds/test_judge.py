@@ -240,8 +240,8 @@ def test_a_client_that_never_asked_is_a_problem() -> None:
 
 
 def test_a_kill_reaches_what_left_the_session() -> None:
-    # As Ansible's workers do.
-    program = "import os, time; pid = os.fork(); pid or os.setsid(); print(os.getpid(), flush=True); time.sleep(600)"
+    # As Ansible's workers do. Each line is one write: both processes share the pipe.
+    program = "import os, time; pid = os.fork(); pid or os.setsid(); os.write(1, b'%d\\n' % os.getpid()); time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     ids = {int(process.stdout.readline()) for _number in range(2)}
