@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import os
 import re
 import shutil
+import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
 
 import judge
+import judge_openssl
 import playing
 from loopback_bed import binaries, lifecycle, topology
 from loopback_bed.errors import BedError
@@ -126,8 +129,32 @@ def test_check_mode_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, pla
     assert process_ids(bed, *(process for host in topology.HOSTS for process in host.processes)) == ids
 
 
+def kubectl(bed: Bed, kubeconfig: Path, *arguments: str) -> str:
+    return subprocess.run([bed.binaries / "kubectl", f"--kubeconfig={kubeconfig}", *arguments],
+                          capture_output=True, text=True, check=True).stdout
+
+
+def publish_cluster_info(bed: Bed, folder: Path) -> None:
+    """Make the object that joining nodes read, as kubeadm does; a cluster of plain processes has none."""
+    directory, info = bed.kubernetes_dir(topology.HOSTS[0].name), folder / "kubeconfig"
+    kubectl(bed, info, "config", "set-cluster", "here", f"--server=https://{topology.BALANCER_ADDRESS}:{topology.APISERVER_PORT}",
+            f"--certificate-authority={directory / 'ca.crt'}", "--embed-certs")
+    kubectl(bed, directory / "admin.kubeconfig", "create", "configmap", "cluster-info", "--namespace=kube-public",
+            f"--from-file=kubeconfig={info}")
+
+
+def published_authority(bed: Bed, folder: Path) -> str:
+    """Return the certificates that the object gives to joining nodes."""
+    admin, info = bed.kubernetes_dir(topology.HOSTS[0].name) / "admin.kubeconfig", folder / "published"
+    info.write_text(kubectl(bed, admin, "get", "configmap", "cluster-info", "--namespace=kube-public",
+                            "--output=jsonpath={.data.kubeconfig}"), encoding="utf-8")
+    data = kubectl(bed, info, "config", "view", "--raw", "--output=jsonpath={.clusters[0].cluster.certificate-authority-data}")
+    return base64.b64decode(data).decode()
+
+
 def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, play: Play, tmp_path: Path) -> None:
     keys_before = key_lines(bed)
+    publish_cluster_info(bed, tmp_path)
     with playing.load(bed, tmp_path) as finish:
         played = play(playing.ROTATE, AGAIN, options=["-vvv"])
         load = finish()
@@ -136,6 +163,8 @@ def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, pl
     judged = judge.judge(bed)
     assert judged.problems == []
     assert {len(row.verdicts) for row in judged.rows} == {2}
+    newest = judge.generations(bed)["kubernetes"][-1]
+    assert judge_openssl.fingerprints(published_authority(bed, tmp_path)) == [judge_openssl.fingerprint(newest.pem)]
     # One window in which trust comes and one in which it goes, on each host.
     assert {name: played.summary["restarts"][name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
     said = played.log.read_text(encoding="utf-8")
