@@ -19,11 +19,11 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 ROLES = Path(__file__).resolve().parents[1] / "roles"
-LOOKING = {"pki_plan", "pki_host_info", "pki_cluster_info", "pki_canary_csr"}  # they plan and prove, and change nothing
+LOOKING = {"pki_plan", "pki_host_info", "pki_cluster_info", "ansible.builtin.set_fact"}  # they plan and prove, and change nothing
 # The tasks that do work in a phase. runs() knows when each of them runs; a role that gains one has to be taught to it.
 WORK = {
     "pki_rotate/tasks/phase.yml": ["ca_bundle"],
-    "pki_rotate/tasks/wave.yml": ["pki_key_copy", "pki_host"],
+    "pki_rotate/tasks/wave.yml": ["pki_host"],
 }
 
 
@@ -59,8 +59,8 @@ def _of_rotation(authorities: t.Iterable[str]) -> dict[tuple[str, str], list[str
 def runs(planned: t.Mapping[str, t.Any], name: str, first: bool) -> list[str]:
     """Return the modules that do work on a host in a phase; *first* for the one whose kubectl changes the objects."""
     todo = planned["todo"][name]
-    works = todo["certificates"] or todo["bundles"] or todo["restarts"]
-    modules = ["pki_key_copy"] * bool(todo["copies"]) + ["pki_host"] * bool(works)
+    works = todo["certificates"] or todo["copies"] or todo["bundles"] or todo["restarts"]
+    modules = ["pki_host"] * bool(works)
     return modules + ["ca_bundle of objects"] * (first and bool(planned["objects"]["bundles"]))
 
 

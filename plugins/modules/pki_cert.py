@@ -17,11 +17,14 @@ description:
   - Where it is not, three calls serve any number of hosts, and no private key ever leaves the host that uses it.
     O(action=request) on each host makes the keys and returns signing requests, O(action=sign) on the host of the authority
     signs them all in one batch, and O(action=install) on each host puts key and certificate into place.
+  - The three calls carry copies of the authority host's key pairs as well, each sealed for the host that has asked for it. Give them
+    as O(copies). V(sign) seals them. See M(rekey.kubernetes.pki_key_copy), which does the same for copies alone.
   - Everything in the batch is checked before the first byte is written. Bad input changes nothing.
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
   - rekey.kubernetes._attributes
+  - rekey.kubernetes._copies
   - rekey.kubernetes._cryptography
 attributes:
   check_mode:
@@ -311,6 +314,11 @@ results:
           description: SHA-256 of the certificate in hexadecimal.
           type: str
           sample: 92dfda64f143b8bd1561bea01d27abe19b35ec401ca0657923ef64c80d002c54
+copies:
+  description: One result for each of O(copies), in their order, as M(rekey.kubernetes.pki_key_copy) returns them.
+  returned: success
+  type: list
+  elements: dict
 """
 
 import datetime
@@ -318,9 +326,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_batch
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, key_copy, leaf_batch
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import Item
+
+
+COPY_ACTIONS = {"request": "request", "sign": "seal", "install": "install"}
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -335,6 +346,7 @@ def argument_spec() -> dict[str, t.Any]:
             "chain_path": {"type": "path"},
             "chain_content": {"type": "str"},
         }},
+        "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
         "private_directory": {"type": "path"},
         "certificates": {"type": "list", "elements": "dict", "required": True, "options": leaf_batch.item_spec()},
     }
@@ -349,6 +361,15 @@ def _warn(module: AnsibleModule, items: t.Iterable[Item], results: t.Iterable[le
         module.warn(f"{', '.join(named)}: {warning}")
 
 
+def plan_copies(params: t.Mapping[str, t.Any], check_mode: bool) -> list[key_copy.Plan]:
+    """Return what the action does for the copies; :raises PkiError: with an action that knows none."""
+    if not params["copies"]:
+        return []
+    if params["action"] not in COPY_ACTIONS:
+        raise PkiError("copies", f"action={params['action']} makes none", "use request, sign and install, or pki_key_copy")
+    return key_copy.plan(COPY_ACTIONS[params["action"]], params["copies"], check_mode)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
@@ -357,15 +378,19 @@ def main() -> None:
     try:
         made = bool(directory) and files.make_private_directory(directory, module.check_mode)
         batch = leaf_batch.Batch(module.params, datetime.datetime.now(datetime.timezone.utc), module.check_mode)
+        copies = plan_copies(module.params, module.check_mode)
         results = leaf_batch.ACTIONS[module.params["action"]](batch)
+        if not module.check_mode:
+            key_copy.apply(copies)
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     _warn(module, batch.items, results)
-    extra: dict[str, t.Any] = {"diff": batch.diffs} if module._diff else {}
+    extra: dict[str, t.Any] = {"diff": [*batch.diffs, *(plan.diff for plan in copies if plan.changed)]} if module._diff else {}
     if module._verbosity < 3:
         # Ansible would hand all arguments back, which is most of the answer for a large batch, and show them only from -vvv on.
         extra["invocation"] = {"module_args": {"action": module.params["action"]}}
-    module.exit_json(changed=made or any(result["changed"] for result in results), results=results, **extra)
+    module.exit_json(changed=made or any(one["changed"] for one in results) or any(plan.changed for plan in copies), results=results,
+                     copies=[plan.result for plan in copies], **extra)
 
 
 if __name__ == "__main__":

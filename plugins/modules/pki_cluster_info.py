@@ -8,12 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pki_cluster_info
-short_description: Tell which generations the cluster's objects hold
+short_description: Tell which generations the cluster's objects hold, and which one signs
 version_added: 0.1.0
 description:
   - This module reads the objects of a cluster that carry trust to its clients, and tells which generations of the authorities each holds.
     These are the ConfigMap C(kube-root-ca.crt) of every namespace, the two CA fields of C(extension-apiserver-authentication),
     and C(cluster-info) where there is one.
+  - Where O(expect) asks which generation signs, it creates a CertificateSigningRequest for a client without rights, approves it, and
+    waits until it is signed. The request is deleted again, and its key never leaves the memory of the module.
   - With O(expect) it asks again until all that is expected is seen, or until O(timeout) has passed.
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
@@ -23,8 +25,8 @@ extends_documentation_fragment:
   - rekey.kubernetes._kubectl
 attributes:
   check_mode:
-    support: full
-    details: This module changes nothing.
+    support: partial
+    details: In check mode nobody is asked to sign, since that takes a request in the cluster.
   diff_mode:
     support: N/A
     details: This module changes nothing.
@@ -52,6 +54,11 @@ objects:
   sample:
     kube-root-ca.crt:
       default: [kubernetes/20261122T170000Z]
+signed_by:
+  description: The generation that signed, empty for a foreign one.
+  returned: when O(expect) asks which one signs
+  type: str
+  sample: kubernetes/20261122T170000Z
 waited_seconds:
   description: Seconds from the first look that did not show all that is expected to the one that did.
   returned: success
@@ -76,6 +83,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 
+SIGNS = "signs"
+
 
 def argument_spec() -> dict[str, t.Any]:
     """Return the module's options."""
@@ -88,23 +97,30 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
+def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation]) -> tuple[list[str], dict[str, t.Any]]:
+    """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected."""
+    try:
+        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations)}
+        unmet = gates.unmet([one for one in expect if one["ask"] != SIGNS], seen)
+        asked = [one for one in expect if one["ask"] == SIGNS]
+        if asked and not unmet:
+            seen["signed_by"] = objects.signer(kubectl, generations)
+            unmet = gates.unmet(asked, seen)
+    except PkiError as exc:
+        return [str(exc)], {}
+    return unmet, seen
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     require_cryptography(module)
     params = module.params
     kubectl = Kubectl(runner(module), params["kubectl"], params["kubeconfig"])
-
-    def look() -> tuple[list[str], dict[str, t.Any]]:
-        try:
-            seen = {"objects": objects.held(kubectl, generations)}
-        except PkiError as exc:
-            return [str(exc)], {}
-        return gates.unmet(params["expect"], seen), seen
-
+    expect = [one for one in params["expect"] if one["ask"] != SIGNS or not module.check_mode]
     try:
         generations = Generations(params["generations"])
-        unmet, seen, waited = until(look, params["timeout"], time.monotonic, time.sleep)
+        unmet, seen, waited = until(lambda: see(kubectl, generations, expect), params["timeout"], time.monotonic, time.sleep)
     except PkiError as exc:
         module.fail_json(msg=str(exc), unmet=[])
     if unmet:

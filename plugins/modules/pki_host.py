@@ -12,7 +12,7 @@ short_description: Bring one host to the state that a phase of a rotation wants,
 version_added: 0.1.0
 description:
   - This module does on one host what a phase of a rotation asks for, and is over when that is proved.
-    It installs certificates as M(rekey.kubernetes.pki_cert) does, keeps trust bundles as M(rekey.kubernetes.ca_bundle) does,
+    It installs certificates and sealed copies of key pairs as M(rekey.kubernetes.pki_cert) does, keeps trust bundles as M(rekey.kubernetes.ca_bundle) does,
     restarts processes, and asks the host's endpoints until all that is expected is seen.
   - In a restart the API server is stopped first and started last. All other processes are replaced side by side in between.
   - Every question is asked by a fresh handshake at the endpoint itself. Health checks and open connections outlive a broken trust.
@@ -23,6 +23,7 @@ author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
   - rekey.kubernetes._attributes
+  - rekey.kubernetes._copies
   - rekey.kubernetes._cryptography
   - rekey.kubernetes._host
 attributes:
@@ -115,13 +116,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: What was done, one entry a certificate, bundle and process.
+  description: What was done, one entry a certificate, copy, bundle and process.
   returned: success
   type: list
   elements: dict
   contains:
     kind:
-      description: V(certificate), V(bundle) or V(process).
+      description: V(certificate), V(copy), V(bundle) or V(process).
       type: str
     name:
       description: Its name.
@@ -160,7 +161,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, commands, leaf_batch, prove, restart, services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, commands, key_copy, leaf_batch, prove, restart, services
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -186,6 +187,7 @@ def argument_spec() -> dict[str, t.Any]:
         **host_argument_spec(),
         "generations": {"type": "dict", "default": {}},
         "certificates": dicts,
+        "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
         "bundles": dicts,
         "restarts": names,
         "expect": dicts,
@@ -206,17 +208,21 @@ def checked(name: str, spec: Options, given: t.Sequence[Options]) -> list[Result
 
 
 def write(params: Options, check_mode: bool) -> Written:
-    """Install the certificates and keep the bundles. Everything is read and decided before anything is written."""
+    """Install the certificates and copies, keep the bundles. Everything is read and decided before anything is written."""
     nowhere = bundles.Objects(Kubectl(lambda _argv, _stdin: (1, "", "bundles of objects are not for a host")))
     planned = [bundles.plan(item, nowhere) for item in bundles.items(checked("bundles", bundles.item_spec(), params["bundles"]))]
     certificates = checked("certificates", leaf_batch.item_spec(), params["certificates"])
     batch = leaf_batch.Batch({"action": "install", "authorities": [], "certificates": certificates},
                              datetime.datetime.now(datetime.timezone.utc), check_mode)
+    copies = key_copy.plan("install", params["copies"], check_mode)
     results = [_result("certificate", one) for one in leaf_batch.install(batch)]
     if not check_mode:
+        key_copy.apply(copies)
         bundles.apply(planned, nowhere)
+    results += [_result("copy", one.result) for one in copies]
     results += [_result("bundle", bundles.result(plan)) for plan in planned]
-    return Written(results, [*batch.diffs, *(bundles.diff(plan) for plan in planned if plan.changed)])
+    return Written(results, [*batch.diffs, *(plan.diff for plan in copies if plan.changed),
+                             *(bundles.diff(plan) for plan in planned if plan.changed)])
 
 
 def _result(kind: str, one: Options) -> Result:

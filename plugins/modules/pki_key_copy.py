@@ -24,6 +24,7 @@ author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
   - rekey.kubernetes._attributes
+  - rekey.kubernetes._copies
   - rekey.kubernetes._cryptography
 attributes:
   check_mode:
@@ -44,80 +45,6 @@ options:
     type: str
     choices: [create, install, request, seal]
     required: true
-  copies:
-    description:
-      - The copies, or, with V(create), the key pairs. No two may have the same O(copies[].name) and O(copies[].host), and where
-        files are written no two may share a path.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description:
-          - Name of the copy, for example V(signer). What is sealed under a name opens under this name only.
-        type: str
-        required: true
-      host:
-        description:
-          - Label of the destination, for example its name in the inventory. What is sealed for a host opens for this host only.
-          - Required for V(seal) and V(install).
-        type: str
-      key_path:
-        description:
-          - Path of the private key, on the host on which the module runs.
-        type: path
-        required: true
-      public_path:
-        description:
-          - Path of the public half, on the host on which the module runs. It holds exactly one certificate or one public key.
-        type: path
-        required: true
-      key_type:
-        description:
-          - Kind of key that V(create) makes. A key that is there already is kept whatever its kind.
-        type: str
-        choices: [rsa-2048, rsa-3072, rsa-4096, ecdsa-p256]
-        default: rsa-2048
-      wanted_public_sha256:
-        description:
-          - SHA-256 of the SubjectPublicKeyInfo of the key that the authority host holds now, in hexadecimal digits.
-          - V(request) asks for another copy when the destination holds another key. Without this option and
-            O(copies[].public_content) it is content with any pair that matches.
-          - V(install) refuses any other key.
-        type: str
-      public_content:
-        description:
-          - The public half as PEM, as V(seal) returns it. Required for V(install).
-          - With V(request), the public half that the authority host holds now. Another copy is asked for when the destination
-            holds another one, which it also does after a certificate has been renewed for the same key.
-        type: str
-      transport_public_key:
-        description:
-          - Public half of the destination's transport key as PEM, as V(request) returns it. Required for V(seal).
-        type: str
-      sealed:
-        description:
-          - The sealed private key, as V(seal) returns it.
-          - Required for V(install) where the pair is not in place yet.
-        type: str
-      owner:
-        description:
-          - User that shall own both files. Not changed if not set.
-        type: str
-      group:
-        description:
-          - Group that shall own both files. Not changed if not set.
-        type: str
-      key_mode:
-        description:
-          - Mode of the private key as four octal digits. It must give nothing to others.
-        type: str
-        default: "0600"
-      public_mode:
-        description:
-          - Mode of the public half as four octal digits.
-        type: str
-        default: "0644"
 seealso:
   - module: rekey.kubernetes.pki_ca
   - module: rekey.kubernetes.pki_cert
@@ -230,39 +157,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import key_copy
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.rekey.kubernetes.plugins.module_utils._key_copy import KEY_TYPES
-
-ACTIONS = {
-    "create": key_copy.plan_create,
-    "install": key_copy.plan_install,
-    "request": key_copy.plan_request,
-    "seal": key_copy.plan_seal,
-}
-
 
 def argument_spec() -> dict[str, t.Any]:
     """Return the module's options."""
     return {
-        "action": {"type": "str", "choices": sorted(ACTIONS), "required": True},
-        "copies": {"type": "list", "elements": "dict", "required": True, "options": _copy_spec()},
-    }
-
-
-def _copy_spec() -> dict[str, t.Any]:
-    return {
-        "name": {"type": "str", "required": True},
-        "host": {"type": "str"},
-        "key_path": {"type": "path", "required": True, "no_log": False},
-        "public_path": {"type": "path", "required": True},
-        "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "rsa-2048", "no_log": False},
-        "wanted_public_sha256": {"type": "str"},
-        "public_content": {"type": "str"},
-        "transport_public_key": {"type": "str", "no_log": False},
-        "sealed": {"type": "str", "no_log": True},
-        "owner": {"type": "str"},
-        "group": {"type": "str"},
-        "key_mode": {"type": "str", "default": "0600", "no_log": False},
-        "public_mode": {"type": "str", "default": "0644"},
+        "action": {"type": "str", "choices": sorted(key_copy.ACTIONS), "required": True},
+        "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
     }
 
 
@@ -270,11 +170,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     require_cryptography(module)
-    action = module.params["action"]
     try:
-        copies = [key_copy.from_options(options, action) for options in module.params["copies"]]
-        key_copy.check_distinct(copies, writes=action != "seal")
-        plans = [ACTIONS[action](copy, module.check_mode) for copy in copies]
+        plans = key_copy.plan(module.params["action"], module.params["copies"], module.check_mode)
         if not module.check_mode:
             key_copy.apply(plans)
     except PkiError as exc:

@@ -102,6 +102,32 @@ def check_distinct(copies: t.Sequence[Copy], writes: bool) -> None:
             paths.add(os.path.normpath(path))
 
 
+def item_spec() -> dict[str, t.Any]:
+    """Return the options of a copy, as a module declares them."""
+    return {
+        "name": {"type": "str", "required": True},
+        "host": {"type": "str"},
+        "key_path": {"type": "path", "required": True, "no_log": False},
+        "public_path": {"type": "path", "required": True},
+        "key_type": {"type": "str", "choices": list(_key_copy.KEY_TYPES), "default": "rsa-2048", "no_log": False},
+        "wanted_public_sha256": {"type": "str"},
+        "public_content": {"type": "str"},
+        "transport_public_key": {"type": "str", "no_log": False},
+        "sealed": {"type": "str", "no_log": True},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "key_mode": {"type": "str", "default": "0600", "no_log": False},
+        "public_mode": {"type": "str", "default": "0644"},
+    }
+
+
+def plan(action: str, given: t.Iterable[t.Mapping[str, t.Any]], check_mode: bool) -> list[Plan]:
+    """Return what one of ACTIONS does for every item, in their order; :raises PkiError: for bad input and unreadable files."""
+    copies = [from_options(options, action) for options in given]
+    check_distinct(copies, writes=action != "seal")
+    return [ACTIONS[action](copy, check_mode) for copy in copies]
+
+
 def apply(plans: t.Sequence[Plan]) -> None:
     """Carry the plans out. No transport key is removed before every key is in place.
 
@@ -286,3 +312,6 @@ def _mode(options: t.Mapping[str, t.Any], option: str, item: str) -> int:
     if not _MODE.fullmatch(options[option]):
         raise PkiError(item, f"{option} {options[option]!r} is not a mode", 'give four octal digits as a string, for example "0600"')
     return int(options[option], 8)
+
+
+ACTIONS = {"create": plan_create, "install": plan_install, "request": plan_request, "seal": plan_seal}

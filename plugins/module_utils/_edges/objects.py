@@ -11,15 +11,21 @@ from __future__ import annotations
 import base64
 import concurrent.futures
 import re
+import time
 import uuid
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl, Object
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.canary import canary_request
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
 
 ROOT_CA = "kube-root-ca.crt"
 AUTHENTICATION = "extension-apiserver-authentication"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+SIGNING_SECONDS = 30
 SHORTEST_VALIDITY_SECONDS = 600  # the least that the API accepts in expirationSeconds
 _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
 
@@ -42,6 +48,26 @@ def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list
     text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info.result(), "kubeconfig")))
     found["cluster-info"] = {"kube-public": _of(text, generations)} if info.result() else {}
     return found
+
+
+def signer(kubectl: Kubectl, generations: Generations) -> str:
+    """Have a canary request signed; return the generation that did, empty for a foreign one.
+
+    :raises PkiError: when nobody signs within SIGNING_SECONDS.
+    """
+    name = request(kubectl, canary_request())
+
+    def look() -> tuple[list[str], str]:
+        found = signed(kubectl, name)
+        return ([] if found else ["not signed"]), found
+
+    try:
+        unmet, found, _waited = until(look, SIGNING_SECONDS, time.monotonic, time.sleep)
+    finally:
+        forget(kubectl, name)
+    if unmet:
+        raise PkiError("canary request", f"not signed within {SIGNING_SECONDS} s", "see the log of the controller managers")
+    return generations.of_leaf(load_certificate(found, "canary request"))
 
 
 def request(kubectl: Kubectl, csr: str) -> str:

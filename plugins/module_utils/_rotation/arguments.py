@@ -207,14 +207,15 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             wanted += [(field, held[authority])] if last else []
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
-        "gate": gate if phase.side == CONTROL_PLANE or wanted else [], "signer": _signer(args, phase, expected),
+        "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected)],
         "bundles": [items.object_item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
     }
 
 
-def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
-    """Return the generation that must sign after the phase; empty where the phase neither moves the signer nor ends the old one."""
+def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:
+    """Say which generation must sign after the phase, where the phase moves the signer or ends the old generation."""
     moves = "signer" in phase.presents or (phase.side == CONTROL_PLANE and OLD not in phase.trusts)
-    asked = moves and "kubernetes" in args.rotation.generations
-    signers = [one["copies"]["signer"]["generation"] for one in expected.values() if "signer" in one["copies"]]
-    return signers[0] if asked and signers else ""
+    if not moves or "kubernetes" not in args.rotation.generations:
+        return []
+    return [{"ask": "signs", "generation": one["copies"]["signer"]["generation"]}
+            for one in expected.values() if "signer" in one["copies"]][:1]

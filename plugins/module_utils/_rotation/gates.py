@@ -15,7 +15,8 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``fresh``: ``process`` runs and is not older than ``paths``, files that it reads only at its start;
 * ``clean``: no file of the host holds a CA or a leaf of ``generations`` (needs an observation with ``files``);
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
-* ``holds_at_least``: object ``name`` holds ``generations``, whatever else.
+* ``holds_at_least``: object ``name`` holds ``generations``, whatever else;
+* ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
 from __future__ import annotations
@@ -142,7 +143,12 @@ def _holds(expectation: Expectation, observed: Observation) -> str:
     return ""
 
 
+def _signs(expectation: Expectation, observed: Observation) -> str:
+    seen = observed["signed_by"]
+    return "" if seen == expectation["generation"] else f"{seen or 'a foreign CA'} signs, not {expectation['generation']}"
+
+
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
-    "clean": _clean, "holds": _holds, "holds_at_least": _holds,
+    "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs,
 }

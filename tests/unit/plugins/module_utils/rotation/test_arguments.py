@@ -71,14 +71,15 @@ def test_canaries_of_both_generations_are_put_in_place_by_the_first_phase_alone(
 
 
 def test_the_signer_is_asked_where_it_moves_and_where_the_old_one_ends():
-    signers = {phase: arguments["objects"]["signer"] for phase, arguments in planned().items()}
+    asked = {phase: [one["generation"] for one in arguments["objects"]["gate"] if one["ask"] == "signs"]
+             for phase, arguments in planned().items()}
     new = seen.NEW["kubernetes"]
-    assert {phase: signer for phase, signer in signers.items() if signer} == {"issue": new, "distrust": new}
+    assert {phase: signers for phase, signers in asked.items() if signers} == {"issue": [new], "distrust": [new]}
 
 
 def test_objects_are_proved_where_control_planes_publish_and_where_they_are_changed():
     def proved(phases):
-        return {phase for phase, arguments in phases.items() if arguments["objects"]["gate"]}
+        return {phase for phase, arguments in phases.items() if any(one["ask"] != "signs" for one in arguments["objects"]["gate"])}
 
     assert proved(planned()) == {"trust", "distrust", "distrust-clients"}
     assert proved(planned({"cluster-info": {"kube-public": []}})) == {"trust", "trust-clients", "distrust", "distrust-clients"}
