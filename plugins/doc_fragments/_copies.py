@@ -16,8 +16,8 @@ class ModuleDocFragment:
 options:
   copies:
     description:
-      - Copies of key pairs of the authority host, or, with V(create), the key pairs. No two may have the same O(copies[].name) and O(copies[].host), and where
-        files are written no two may share a path.
+      - Copies of key pairs of the authority host, or, with V(create), the key pairs. No two may have the same O(copies[].name) and
+        O(copies[].host), and where files are written no two may share a path.
     type: list
     elements: dict
     default: []

@@ -330,7 +330,6 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import fil
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import Item
 
-
 COPY_ACTIONS = {"request": "request", "sign": "seal", "install": "install"}
 
 

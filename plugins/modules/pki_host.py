@@ -12,8 +12,8 @@ short_description: Bring one host to the state that a phase of a rotation wants,
 version_added: 0.1.0
 description:
   - This module does on one host what a phase of a rotation asks for, and is over when that is proved.
-    It installs certificates and sealed copies of key pairs as M(rekey.kubernetes.pki_cert) does, keeps trust bundles as M(rekey.kubernetes.ca_bundle) does,
-    restarts processes, and asks the host's endpoints until all that is expected is seen.
+    It installs certificates and sealed copies of key pairs as M(rekey.kubernetes.pki_cert) does, keeps trust bundles as
+    M(rekey.kubernetes.ca_bundle) does, restarts processes, and asks the host's endpoints until all that is expected is seen.
   - In a restart the API server is stopped first and started last. All other processes are replaced side by side in between.
   - Every question is asked by a fresh handshake at the endpoint itself. Health checks and open connections outlive a broken trust.
   - It is one module because its parts belong together. Processes that were restarted and not proved are no state to stop in,
@@ -161,7 +161,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, commands, key_copy, leaf_batch, prove, restart, services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import (
+    bundles,
+    commands,
+    key_copy,
+    leaf_batch,
+    prove,
+    restart,
+    services,
+)
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError

@@ -158,6 +158,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import key_copy
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
+
 def argument_spec() -> dict[str, t.Any]:
     """Return the module's options."""
     return {

@@ -133,12 +133,12 @@ def apply(plans: t.Sequence[Plan]) -> None:
 
     :raises PkiError: when a file cannot be written.
     """
-    batch_files.apply([batch_files.Write(target, content) for plan in plans for target, content in plan.writes])
-    for plan in plans:
-        for target in plan.attributes:
-            _set_attributes(target, plan.copy.item)
-    for plan in plans:
-        for path in plan.removes:
+    batch_files.apply([batch_files.Write(target, content) for one in plans for target, content in one.writes])
+    for one in plans:
+        for target in one.attributes:
+            _set_attributes(target, one.copy.item)
+    for one in plans:
+        for path in one.removes:
             files.remove(path)
 
 
