@@ -95,7 +95,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "mint": [name for name, stand in wanted.items() if not stand.pending],
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
-        "problems": checks.problems(args.on, args.cluster, checks.Look(args.observed, since or now, now), args.known, wanted),
+        "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
         "text": report.lines(phases, wanted),
         "phases": [phase.name for phase in ROTATION],
         "rotation": args.rotation.generations,

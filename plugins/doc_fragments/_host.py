@@ -58,9 +58,10 @@ options:
     default: {}
     suboptions:
       kind:
-        description: Which service manager runs the processes.
+        description:
+          - Which service manager runs the processes. With V(static-pods) the kubelet runs the control plane's, and systemd the kubelet.
         type: str
-        choices: [systemd, supervisor]
+        choices: [static-pods, supervisor, systemd]
         default: systemd
       config_path:
         description: Path of supervisord's configuration, which names its socket.

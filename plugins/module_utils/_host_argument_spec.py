@@ -28,7 +28,7 @@ def host_options() -> dict[str, t.Any]:
 def host_argument_spec() -> dict[str, t.Any]:
     """Return the argument spec that goes with the fragment."""
     manager = {
-        "kind": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
+        "kind": {"type": "str", "choices": ["static-pods", "supervisor", "systemd"], "default": "systemd"},
         "config_path": {"type": "path"},
         "service_names": {"type": "dict", "default": {}},
     }

@@ -114,6 +114,16 @@ options:
       key_path:
         description: File of the private key. Required unless O(action=sign).
         type: path
+      store:
+        description:
+          - How the pair is stored.
+          - With V(files), certificate and key have a PEM file each.
+          - With V(kubeconfig), both are inline in the kubeconfig that O(certificates[].certificate_path) and O(certificates[].key_path)
+            name, with the user of its current context. The kubeconfig must exist. All else in it stays.
+          - With V(kubelet), both are in one PEM file behind the symlink that the two paths name, as the kubelet keeps its own.
+        type: str
+        choices: [files, kubeconfig, kubelet]
+        default: files
       common_name:
         description: Common name of the subject. For a client certificate it is the name of the user.
         type: str

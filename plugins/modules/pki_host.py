@@ -51,6 +51,17 @@ options:
     type: list
     elements: dict
     default: []
+  moves:
+    description:
+      - Files of the host to copy to another place on it, as M(rekey.kubernetes.pki_plan) returns them for a host and phase.
+    type: list
+    elements: dict
+    default: []
+  flags:
+    description:
+      - Process to flag to value. Only static pods get their flags from here, with their next start.
+    type: dict
+    default: {}
   restarts:
     description:
       - Processes of the layout to replace once the files are written. One that does not run is started.
@@ -162,10 +173,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import (
+    batch_files,
     bundles,
     commands,
     key_copy,
     leaf_batch,
+    leaf_stores,
+    managers,
+    moves,
     prove,
     restart,
     services,
@@ -197,6 +212,8 @@ def argument_spec() -> dict[str, t.Any]:
         "certificates": dicts,
         "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
         "bundles": dicts,
+        "moves": dicts,
+        "flags": {"type": "dict", "default": {}},
         "restarts": names,
         "expect": dicts,
         "timeout": {"type": "int", "default": 180},
@@ -226,6 +243,7 @@ def write(params: Options, check_mode: bool) -> Written:
     results = [_result("certificate", one) for one in leaf_batch.install(batch)]
     if not check_mode:
         key_copy.apply(copies)
+        batch_files.apply(moves.plan(params["moves"]))
         bundles.apply(planned, nowhere)
     results += [_result("copy", one.result) for one in copies]
     results += [_result("bundle", bundles.result(plan)) for plan in planned]
@@ -237,19 +255,35 @@ def _result(kind: str, one: Options) -> Result:
     return {"kind": kind, **{name: one[name] for name in ("name", "changed", "reasons")}}
 
 
+def carry_out(params: Options, on: hosts.Host, manager: services.Manager,
+              names: t.Mapping[str, str]) -> tuple[Written, list[Result]]:
+    """Stop, write and start; return what was written and what was restarted. Whatever happens, nothing stays stopped."""
+    before = restart.stop(manager, names)
+    try:
+        written = write(params, check_mode=False)
+        for process, flags in params["flags"].items():
+            manager.set_flags(process, flags)
+        if params["remove_canaries"]:
+            leaf_stores.remove_superseded(pair.key_path for pair in hosts.pairs(on).values() if pair.store == leaf_stores.KUBELET)
+    finally:
+        started = restart.start(manager, names, before)
+    return written, [_result("process", one) for one in started]
+
+
 def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     """Write, restart and prove; return the module's answer."""
     params, manager_options, execute = module.params, module.params["manager"], commands.runner(module)
-    manager = services.manager(manager_options["kind"], manager_options["config_path"] or "", execute)
+    manager = managers.manager(manager_options, on, execute)
     eye = Observer(on, Generations(params["generations"]), tuple(params["generations"]), manager,
                    manager_options["service_names"], execute)
-    written = write(params, module.check_mode)
+    # Bad input is found before anything is stopped.
+    written = write(params, check_mode=True)
     names = {process: manager_options["service_names"].get(process) or process for process in params["restarts"]}
     if module.check_mode:
         processes = [{"kind": "process", "name": name, "changed": True, "reasons": ["is to be restarted"]} for name in names]
         return {"results": [*written.results, *processes], "diff": written.diffs, "waited_seconds": 0.0, "unmet": []}
     begun = time.monotonic()
-    processes = [_result("process", one) for one in restart.restart(manager, names)]
+    written, processes = carry_out(params, on, manager, names)
     proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)

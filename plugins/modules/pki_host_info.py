@@ -112,7 +112,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import services
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import managers
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held
@@ -146,8 +146,8 @@ def main() -> None:
     params, manager = module.params, module.params["manager"]
     try:
         generations = Generations(params["generations"])
-        eye = Observer(hosts.host(params["host"]), generations, tuple(params["generations"]),
-                       services.manager(manager["kind"], manager["config_path"] or "", runner(module)),
+        on = hosts.host(params["host"])
+        eye = Observer(on, generations, tuple(params["generations"]), managers.manager(manager, on, runner(module)),
                        manager["service_names"], runner(module))
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), params["look_at"] == "everything")
         asked = {"objects": held(kubectl(module), generations)} if params["objects"] else {}

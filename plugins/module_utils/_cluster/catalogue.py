@@ -29,7 +29,7 @@ class Leaf(t.NamedTuple):
     organizations: tuple[str, ...]
     usages: tuple[str, ...]
     sans: str  # a rule of sans.py: none | apiserver | etcd
-    group: str  # inventory group
+    group: str  # inventory groups, separated by spaces
     component: str  # process of the layout that presents it; "" for people and tools
 
 
@@ -48,4 +48,7 @@ LEAVES = (
     Leaf("scheduler", "kubernetes", "system:kube-scheduler", (), (CLIENT,), "none", "kube_control_plane", "kube-scheduler"),
     # system:masters, not kubeadm:cluster-admins: outside kubeadm nobody makes the binding that the latter needs.
     Leaf("admin", "kubernetes", "kubernetes-admin", ("system:masters",), (CLIENT,), "none", "kube_control_plane", ""),
+    Leaf("super-admin", "kubernetes", "kubernetes-super-admin", ("system:masters",), (CLIENT,), "none", "kube_control_plane", ""),
+    Leaf("kubelet-client", "kubernetes", "system:node:{node}", ("system:nodes",), (CLIENT,), "none",
+         "kube_control_plane kube_node", "kubelet"),
 )

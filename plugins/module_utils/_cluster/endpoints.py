@@ -34,4 +34,6 @@ ENDPOINTS = (
     Endpoint("kube-controller-manager", "kube-controller-manager", 10257, "kubernetes", (("kubernetes", "kubernetes"),), "", False),
     # Without --client-ca-file it follows the ConfigMap extension-apiserver-authentication.
     Endpoint("kube-scheduler", "kube-scheduler", 10259, "kubernetes", (("kubernetes", PUBLISHED),), "", False),
+    # What it offers follows what it accepts within a minute only.
+    Endpoint("kubelet", "kubelet", 10250, "kubernetes", (("kubernetes", "kubelet-clients"),), "", False),
 )

@@ -20,9 +20,10 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts 
     Pair,
     Process,
 )
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
-STATE_DIR = ".rekey"
+_NO_BUNDLE = Bundle("", "", "", "")
 
 
 class Host(t.NamedTuple):
@@ -39,9 +40,16 @@ class Host(t.NamedTuple):
 
     @property
     def state_dir(self) -> str:
-        """A 0700 directory of ours on the host, for canaries."""
-        base = self.kubernetes_dir if "kube_control_plane" in self.groups else self.etcd_dir
-        return f"{base}/{STATE_DIR}"
+        """A 0700 directory of ours on the host, for canaries and what a rotation keeps apart."""
+        return self.path(next(path for group, path in self.layout.state_dir.items() if group in self.groups))
+
+    def belongs(self, group: str) -> bool:
+        """Whether the host is in one of the groups that a row names, separated by spaces."""
+        return bool(set(group.split()) & set(self.groups))
+
+    def same(self, bundle: str) -> str:
+        """Return the layout's bundle that serves for one of the trust table."""
+        return self.layout.same.get(bundle, bundle)
 
     def path(self, template: str) -> str:
         """Fill a layout's path in."""
@@ -60,7 +68,7 @@ def host(description: t.Mapping[str, t.Any]) -> Host:
     if layout is None:
         raise PkiError(name, f"unknown pki_layout {description['layout']!r}", f"one of {', '.join(LAYOUTS)}")
     groups = tuple(description["groups"])
-    here = tuple(process.name for process in layout.processes if process.group in groups)
+    here = tuple(process.name for process in layout.processes if set(process.group.split()) & set(groups))
     components = tuple(description.get("components") or here)
     unknown = sorted(set(components) - set(here))
     if unknown:
@@ -72,8 +80,10 @@ def host(description: t.Mapping[str, t.Any]) -> Host:
 
 
 def leaves(on: Host) -> list[Leaf]:
-    """Return the catalogue's rows that live on the host."""
-    return [leaf for leaf in LEAVES if leaf.group in on.groups and leaf.component in ("", *on.components)]
+    """Return the catalogue's rows that live on the host, with the subject that the layout gives them."""
+    kept = {pair.leaf for pair in on.layout.pairs}
+    return [leaf._replace(organizations=on.layout.organizations.get(leaf.name, leaf.organizations))
+            for leaf in LEAVES if leaf.name in kept and on.belongs(leaf.group) and leaf.component in ("", *on.components)]
 
 
 def pairs(on: Host) -> dict[str, Pair]:
@@ -84,7 +94,23 @@ def pairs(on: Host) -> dict[str, Pair]:
 
 def bundles(on: Host) -> dict[str, Bundle]:
     """Return bundle name → bundle with its path filled in."""
-    return {row.name: row._replace(path=on.path(row.path)) for row in on.layout.bundles if row.group in on.groups}
+    return {row.name: row._replace(path=on.path(row.path)) for row in on.layout.bundles if on.belongs(row.group)}
+
+
+def read_by(on: Host, edge: Trust) -> Bundle | None:
+    """Return the bundle of the host in which a trust edge's verifier keeps its trust; None where it keeps it elsewhere."""
+    return bundles(on).get(on.same(edge.bundle))
+
+
+def input_of(edge: Trust, bundle: Bundle) -> str:
+    """Return the reload table's name of what the verifier reads: inline data is another input than a file that is named."""
+    return f"{edge.input}-data" if bundle.inline else edge.input
+
+
+def side(on: Host, name: str) -> str:
+    """Return which phases move a bundle: the control planes' where any of their processes, or people on them, trust by it."""
+    sides = {edge.side for edge in TRUST if edge.component in ("", *on.components) and (read_by(on, edge) or _NO_BUNDLE).name == name}
+    return CONTROL_PLANE if CONTROL_PLANE in sides else CLIENTS
 
 
 def kubeconfigs(on: Host) -> list[Kubeconfig]:
@@ -93,10 +119,15 @@ def kubeconfigs(on: Host) -> list[Kubeconfig]:
     return [row._replace(path=on.path(row.path)) for row in on.layout.kubeconfigs if row.leaf in names]
 
 
+def address(on: Host, process: str) -> str:
+    """Return where a process of the host listens."""
+    return next(row.address for row in on.layout.processes if row.name == process) or on.address
+
+
 def copies(on: Host) -> dict[str, Copy]:
     """Return the copies of the authority host's pairs that the host's components need."""
     return {
-        row.name: row._replace(key=on.path(row.key), public=on.path(row.public))
+        row.name: row._replace(key=on.path(row.key), public=on.path(row.public), home_key=on.path(row.home_key), home=on.path(row.home))
         for row in on.layout.copies
         if set(row.readers) & set(on.components)
     }
@@ -105,3 +136,9 @@ def copies(on: Host) -> dict[str, Copy]:
 def processes(on: Host) -> list[Process]:
     """Return the processes that run on the host, in starting order."""
     return [process for process in on.layout.processes if process.name in on.components]
+
+
+def directories(on: Host) -> list[str]:
+    """Return the directories below which everything of the host's PKI lies."""
+    homes = [on.kubernetes_dir, on.etcd_dir, *(pair.base.rpartition("/")[0] for pair in pairs(on).values())]
+    return [one for one in dict.fromkeys(homes) if not any(one.startswith(f"{other}/") for other in homes)]

@@ -56,10 +56,10 @@ def cluster(description: t.Mapping[str, t.Any]) -> Cluster:
 
 def leaf_item(on: hosts.Host, leaf: Leaf, of: Cluster) -> dict[str, t.Any]:
     """Return the pki_cert item of a catalogue row on a host."""
-    base = hosts.pairs(on)[leaf.name].base
+    pair = hosts.pairs(on)[leaf.name]
     return {
         "name": leaf.name, "host": on.name, "authority": leaf.authority,
-        "certificate_path": f"{base}.crt", "key_path": f"{base}.key",
+        "certificate_path": pair.certificate_path, "key_path": pair.key_path, "store": pair.store,
         "common_name": leaf.common_name.format(node=on.node), "organizations": list(leaf.organizations),
         "usages": list(leaf.usages), "sans": _sans(leaf.sans, on, of),
         "key_type": of.key_type, "validity": of.leaf_validity, "renew_before": of.leaf_renew_before,
@@ -89,7 +89,7 @@ def canary_base(on: hosts.Host, authority: str, generation: str) -> str:
 def canary_authorities(on: hosts.Host) -> list[str]:
     """Return the authorities whose canaries some endpoint of the host is asked with."""
     wanted = {"etcd": ("etcd",), "kube-apiserver": ("kubernetes", "front-proxy"),
-              "kube-controller-manager": ("kubernetes",), "kube-scheduler": ("kubernetes",)}
+              "kube-controller-manager": ("kubernetes",), "kube-scheduler": ("kubernetes",), "kubelet": ("kubernetes",)}
     return sorted({authority for component in on.components for authority in wanted[component]})
 
 
@@ -111,7 +111,8 @@ def kubeconfig_items(on: hosts.Host, of: Cluster) -> list[dict[str, t.Any]]:
 
 def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
     """Return the ca_bundle item that makes a bundle hold exactly these certificates (PEM), in this order."""
-    return {"name": name, "path": hosts.bundles(on)[name].path, "certificates": list(certificates), "state": "exact"}
+    row = hosts.bundles(on)[name]
+    return {"name": name, "kubeconfig_path" if row.inline else "path": row.path, "certificates": list(certificates), "state": "exact"}
 
 
 def object_item(name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:

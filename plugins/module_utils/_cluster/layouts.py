@@ -8,28 +8,52 @@
 
 Every path hangs from two host variables, ``kubernetes_dir`` and ``etcd_dir``, so several hosts can live on one machine.
 Modes are the rule of the house: keys and kubeconfigs 0600, certificates and bundles 0644.
+A row's ``group`` names the inventory groups whose hosts have it, separated by spaces.
 Layout ``systemd`` uses the file names of kubernetes-the-hard-way (docs/04, docs/05, units/ at 52eb26d) where it has one.
+Layout ``kubeadm`` is kubeadm's own (cmd/kubeadm/app/constants/constants.go, phases/certs/certlist.go, phases/kubeconfig, v1.37.2).
 """
 
 from __future__ import annotations
 
 import typing as t
 
+FILES = "files"
+KUBECONFIG = "kubeconfig"
+KUBELET = "kubelet"
+
 
 class Pair(t.NamedTuple):
-    """A leaf's key and certificate: ``<base>.key`` and ``<base>.crt``."""
+    """A leaf's key and certificate, and how they are stored.
+
+    ``files``: ``<base>.key`` and ``<base>.crt``; ``kubeconfig``: inline, with the user of the kubeconfig ``base``; ``kubelet``: one
+    PEM file behind the symlink ``base``, as the kubelet's certificate store keeps it (client-go util/certificate).
+    """
 
     leaf: str
     base: str
+    store: str = FILES
+    optional: bool = False  # a host may be without it
+
+    @property
+    def certificate_path(self) -> str:
+        """The file with the certificate."""
+        return f"{self.base}.crt" if self.store == FILES else self.base
+
+    @property
+    def key_path(self) -> str:
+        """The file with the key."""
+        return f"{self.base}.key" if self.store == FILES else self.base
 
 
 class Bundle(t.NamedTuple):
-    """A file with trust anchors."""
+    """A file with trust anchors, or a kubeconfig that has them inline."""
 
     name: str
     authority: str
     path: str
     group: str
+    inline: bool = False
+    optional: bool = False  # a host may be without it
 
 
 class Kubeconfig(t.NamedTuple):
@@ -43,13 +67,19 @@ class Kubeconfig(t.NamedTuple):
 
 
 class Copy(t.NamedTuple):
-    """A key pair of the authority host that these components need a copy of; ``public`` is a certificate or a public key."""
+    """A key pair of the authority host that these components need a copy of; ``public`` is a certificate or a public key.
+
+    A copy with a *home* is kept there as long as nothing rotates: its certificate is then the first one of the bundle ``home``,
+    which may not hold a second one while something signs with it. A rotation keeps it at ``key`` and ``public`` meanwhile.
+    """
 
     name: str
     authority: str  # "" for the service-account pair
     key: str
     public: str
     readers: tuple[str, ...]  # processes
+    home_key: str = ""
+    home: str = ""
 
 
 class Process(t.NamedTuple):
@@ -59,17 +89,26 @@ class Process(t.NamedTuple):
     group: str
     port: int  # its TLS endpoint
     ready: str  # a path that answers 200 when it is ready, without a client certificate; "" where there is none
+    address: str = ""  # where it listens; the host's address if empty
 
 
 class Layout(t.NamedTuple):
-    """All rows of one layout."""
+    """All rows of one layout.
+
+    ``same`` maps a bundle of the trust table to the bundle of this layout that serves for it. ``organizations`` are those of leaves
+    whose subject differs from the catalogue's.
+    """
 
     name: str
+    state_dir: t.Mapping[str, str]  # group -> a 0700 directory of ours on its hosts; the first group that fits
+    admin: str  # the administrator's kubeconfig
     pairs: tuple[Pair, ...]
     bundles: tuple[Bundle, ...]
     kubeconfigs: tuple[Kubeconfig, ...]
     copies: tuple[Copy, ...]
     processes: tuple[Process, ...]
+    same: t.Mapping[str, str] = {}
+    organizations: t.Mapping[str, tuple[str, ...]] = {}
 
 
 _PROCESSES = (
@@ -81,6 +120,8 @@ _PROCESSES = (
 
 SYSTEMD = Layout(
     name="systemd",
+    state_dir={"kube_control_plane": "{kubernetes_dir}/.rekey", "etcd": "{etcd_dir}/.rekey"},
+    admin="{kubernetes_dir}/admin.kubeconfig",
     pairs=(
         Pair("apiserver", "{kubernetes_dir}/kube-api-server"),
         Pair("apiserver-kubelet-client", "{kubernetes_dir}/apiserver-kubelet-client"),
@@ -113,6 +154,63 @@ SYSTEMD = Layout(
              ("kube-apiserver", "kube-controller-manager")),
     ),
     processes=_PROCESSES,
+    same=dict.fromkeys(
+        ("controller-manager-kubeconfig", "scheduler-kubeconfig", "admin-kubeconfig", "super-admin-kubeconfig"), "kubernetes"),
 )
 
-LAYOUTS = {layout.name: layout for layout in (SYSTEMD,)}
+_NODES = "kube_control_plane kube_node"
+_PKI = "{kubernetes_dir}/pki"
+
+KUBEADM = Layout(
+    name="kubeadm",
+    # Below the directory that the controller-manager's pod mounts.
+    state_dir=dict.fromkeys(("kube_control_plane", "kube_node"), f"{_PKI}/.rekey") | {"etcd": "{etcd_dir}/.rekey"},
+    admin="{kubernetes_dir}/admin.conf",
+    pairs=(
+        Pair("apiserver", f"{_PKI}/apiserver"),
+        Pair("apiserver-kubelet-client", f"{_PKI}/apiserver-kubelet-client"),
+        Pair("front-proxy-client", f"{_PKI}/front-proxy-client"),
+        Pair("apiserver-etcd-client", f"{_PKI}/apiserver-etcd-client"),
+        Pair("etcd-server", "{etcd_dir}/server"),
+        Pair("etcd-peer", "{etcd_dir}/peer"),
+        Pair("etcd-healthcheck-client", "{etcd_dir}/healthcheck-client"),
+        Pair("controller-manager", "{kubernetes_dir}/controller-manager.conf", KUBECONFIG),
+        Pair("scheduler", "{kubernetes_dir}/scheduler.conf", KUBECONFIG),
+        Pair("admin", "{kubernetes_dir}/admin.conf", KUBECONFIG),
+        # Only where kubeadm init ran.
+        Pair("super-admin", "{kubernetes_dir}/super-admin.conf", KUBECONFIG, optional=True),
+        Pair("kubelet-client", "/var/lib/kubelet/pki/kubelet-client-current.pem", KUBELET),
+    ),
+    bundles=(
+        Bundle("kubernetes", "kubernetes", f"{_PKI}/ca.crt", _NODES),
+        Bundle("front-proxy", "front-proxy", f"{_PKI}/front-proxy-ca.crt", "kube_control_plane"),
+        Bundle("etcd", "etcd", "{etcd_dir}/ca.crt", "etcd"),
+        Bundle("controller-manager-kubeconfig", "kubernetes", "{kubernetes_dir}/controller-manager.conf", "kube_control_plane", True),
+        Bundle("scheduler-kubeconfig", "kubernetes", "{kubernetes_dir}/scheduler.conf", "kube_control_plane", True),
+        Bundle("admin-kubeconfig", "kubernetes", "{kubernetes_dir}/admin.conf", "kube_control_plane", True),
+        Bundle("super-admin-kubeconfig", "kubernetes", "{kubernetes_dir}/super-admin.conf", "kube_control_plane", True, True),
+        Bundle("kubelet-kubeconfig", "kubernetes", "{kubernetes_dir}/kubelet.conf", _NODES, True),
+    ),
+    kubeconfigs=(),
+    copies=(
+        Copy("signer", "kubernetes", f"{_PKI}/.rekey/kubernetes-ca.key", f"{_PKI}/.rekey/kubernetes-ca.crt",
+             ("kube-controller-manager",), f"{_PKI}/ca.key", f"{_PKI}/ca.crt"),
+        # Nothing signs with these two but kubeadm itself, which wants them on every control plane.
+        Copy("front-proxy-ca", "front-proxy", f"{_PKI}/.rekey/front-proxy-ca.key", f"{_PKI}/.rekey/front-proxy-ca.crt",
+             ("kube-apiserver",), f"{_PKI}/front-proxy-ca.key", f"{_PKI}/front-proxy-ca.crt"),
+        Copy("etcd-ca", "etcd", f"{_PKI}/.rekey/etcd-ca.key", f"{_PKI}/.rekey/etcd-ca.crt",
+             ("etcd",), "{etcd_dir}/ca.key", "{etcd_dir}/ca.crt"),
+        Copy("service-accounts", "", f"{_PKI}/sa.key", f"{_PKI}/sa.pub", ("kube-apiserver", "kube-controller-manager")),
+    ),
+    processes=(
+        Process("etcd", "etcd", 2379, ""),
+        Process("kube-apiserver", "kube_control_plane", 6443, "/readyz"),
+        Process("kube-controller-manager", "kube_control_plane", 10257, "/healthz", "127.0.0.1"),
+        Process("kube-scheduler", "kube_control_plane", 10259, "/readyz", "127.0.0.1"),
+        Process("kubelet", _NODES, 10250, ""),
+    ),
+    same={"apiserver-etcd": "etcd", "kubelet-clients": "kubernetes"},
+    organizations={"admin": ("kubeadm:cluster-admins",)},
+)
+
+LAYOUTS = {layout.name: layout for layout in (SYSTEMD, KUBEADM)}

@@ -43,7 +43,7 @@ class Phase(t.NamedTuple):
 ROTATION = (
     Phase("trust", "control planes trust both generations", CONTROL_PLANE, (OLD, NEW)),
     Phase("issue", "the new generation signs, and control planes use it as clients", presents=(
-        "signer", "controller-manager", "scheduler", "admin", "front-proxy-client", "apiserver-etcd-client",
+        "signer", "controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
         "etcd-healthcheck-client", "etcd-peer", "etcd-server")),
     Phase("trust-clients", "nodes, workloads and objects trust both generations", CLIENTS, (OLD, NEW), ("kubelet-client",)),
     Phase("serve", "API servers show the new generation to everyone", presents=("apiserver", "apiserver-kubelet-client")),

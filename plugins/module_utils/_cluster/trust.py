@@ -27,7 +27,7 @@ class Trust(t.NamedTuple):
     authority: str
     component: str
     input: str
-    bundle: str  # the layout's bundle it reads; "" where it is no file of a control plane
+    bundle: str  # the layout's bundle it reads; "" where it is no file of a host
     side: str
     presenters: tuple[str, ...]  # catalogue leaves, "kubelet-client", or "signed": whatever the signer signs
 
@@ -35,7 +35,7 @@ class Trust(t.NamedTuple):
 TRUST = (
     # name, authority, verifier, its input, bundle, side, who presents to it
     Trust("apiserver.client-ca", "kubernetes", "kube-apiserver", "--client-ca-file", "kubernetes", CONTROL_PLANE,
-          ("controller-manager", "scheduler", "admin", "kubelet-client", "signed")),
+          ("controller-manager", "scheduler", "admin", "super-admin", "kubelet-client", "signed")),
     Trust("apiserver.requestheader-ca", "front-proxy", "kube-apiserver", "--requestheader-client-ca-file", "front-proxy",
           CONTROL_PLANE, ("front-proxy-client",)),
     Trust("apiserver.etcd-ca", "etcd", "kube-apiserver", "--etcd-cafile", "apiserver-etcd", CONTROL_PLANE, ("etcd-server",)),
@@ -43,17 +43,19 @@ TRUST = (
           ("apiserver-etcd-client", "etcd-healthcheck-client")),
     Trust("etcd.peer-ca", "etcd", "etcd", "--peer-trusted-ca-file", "etcd", CONTROL_PLANE, ("etcd-peer",)),
     Trust("controller-manager.server-ca", "kubernetes", "kube-controller-manager", "kubeconfig certificate-authority",
-          "kubernetes", CONTROL_PLANE, ("apiserver",)),
+          "controller-manager-kubeconfig", CONTROL_PLANE, ("apiserver",)),
     Trust("controller-manager.client-ca", "kubernetes", "kube-controller-manager", "--client-ca-file", "kubernetes",
           CONTROL_PLANE, ("admin",)),
     # What it publishes becomes the trust of every pod: kube-root-ca.crt in every namespace.
     Trust("controller-manager.root-ca", "kubernetes", "kube-controller-manager", "--root-ca-file", "kubernetes", CONTROL_PLANE,
           ()),
-    Trust("scheduler.server-ca", "kubernetes", "kube-scheduler", "kubeconfig certificate-authority", "kubernetes",
+    Trust("scheduler.server-ca", "kubernetes", "kube-scheduler", "kubeconfig certificate-authority", "scheduler-kubeconfig",
           CONTROL_PLANE, ("apiserver",)),
-    Trust("admin.server-ca", "kubernetes", "", "kubeconfig certificate-authority", "kubernetes", CONTROL_PLANE, ("apiserver",)),
-    Trust("kubelet.client-ca", "kubernetes", "kubelet", "clientCAFile", "", CLIENTS, ("apiserver-kubelet-client",)),
-    Trust("kubelet.server-ca", "kubernetes", "kubelet", "kubeconfig certificate-authority", "", CLIENTS, ("apiserver",)),
+    Trust("admin.server-ca", "kubernetes", "", "kubeconfig certificate-authority", "admin-kubeconfig", CONTROL_PLANE, ("apiserver",)),
+    Trust("super-admin.server-ca", "kubernetes", "", "kubeconfig certificate-authority", "super-admin-kubeconfig", CONTROL_PLANE,
+          ("apiserver",)),
+    Trust("kubelet.client-ca", "kubernetes", "kubelet", "clientCAFile", "kubelet-clients", CLIENTS, ("apiserver-kubelet-client",)),
+    Trust("kubelet.server-ca", "kubernetes", "kubelet", "kubeconfig certificate-authority", "kubelet-kubeconfig", CLIENTS, ("apiserver",)),
     Trust("pods.server-ca", "kubernetes", "pod", "kube-root-ca.crt", "", CLIENTS, ("apiserver",)),
     Trust("joining-node.server-ca", "kubernetes", "joining-node", "cluster-info", "", CLIENTS, ("apiserver",)),
     # An API server only ever adds to this ConfigMap; it reaches the scheduler and every extension API server.

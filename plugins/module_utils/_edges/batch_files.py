@@ -32,7 +32,14 @@ class Move(t.NamedTuple):
     target: files.Target
 
 
-Step = t.Union[Write, Move]
+class Link(t.NamedTuple):
+    """A symlink to a name in the same directory, which takes the target's place."""
+
+    name: str
+    target: files.Target
+
+
+Step = t.Union[Write, Move, Link]
 
 
 def apply(steps: t.Sequence[Step]) -> None:
@@ -42,14 +49,16 @@ def apply(steps: t.Sequence[Step]) -> None:
 
     :raises PkiError: naming the file; when it is raised before the first rename, nothing has changed.
     """
-    temporaries = [_temporary(step.target.path) for step in steps if isinstance(step, Write)]
+    temporaries = [_temporary(step.target.path) for step in steps if not isinstance(step, Move)]
     current = ""
     try:
         for step in steps:
             current = step.target.path
             if isinstance(step, Write):
                 _write_temporary(step)
-        _sync_all(temporaries)
+            elif isinstance(step, Link):
+                _link_temporary(step)
+        _sync_all([path for path in temporaries if not os.path.islink(path)])
         for step in steps:
             current = step.target.path
             if isinstance(step, Move):
@@ -79,6 +88,13 @@ def _write_temporary(step: Write) -> None:
     with os.fdopen(descriptor, "wb", buffering=0) as handle:
         handle.write(step.content)
         _own(handle.fileno(), step.target)
+
+
+def _link_temporary(step: Link) -> None:
+    temporary = _temporary(step.target.path)
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(step.name, temporary)
 
 
 def _prepare(step: Move) -> None:

@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import x509
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import authorities, batch_files, files, leaf_files
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import authorities, batch_files, files, leaf_files, leaf_stores
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import decide, issue
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import iso8601, leaf_facts
@@ -33,6 +33,7 @@ def item_spec() -> dict[str, t.Any]:
         "authority": {"type": "str"},
         "certificate_path": {"type": "path"},
         "key_path": {"type": "path"},
+        "store": {"type": "str", "choices": list(leaf_stores.STORES), "default": leaf_stores.FILES},
         "common_name": {"type": "str", "required": True},
         "organizations": names,
         "sans": {"type": "dict", "default": {}, "options": {"dns": names, "ip": names, "uri": names}},
@@ -105,6 +106,9 @@ class Batch:
         if self.check_mode:
             return
         batch_files.apply(self.steps)
+        for item in self.items:
+            if item.in_one_file and any(step.target.path == item.key_path for step in self.steps):
+                files.remove(item.pending_path)
         for target in self._mend:
             files.set_attributes(target)
 
@@ -143,6 +147,9 @@ def _issue_one(batch: Batch, item: Item, found: decide.Found, key: t.Any, result
     certificates, warnings = batch.sign(item, authority, key.public_key())
     result["warnings"] += warnings
     result["certificate"] = leaf_facts(certificates[0])
+    if item.in_one_file:
+        batch.steps += leaf_stores.together(item, key_pem(key), _pem(certificates))
+        return
     if key is not found.key:
         batch.steps.append(batch_files.Write(leaf_files.key_target(item), key_pem(key)))
     batch.steps.append(batch_files.Write(leaf_files.certificate_target(item), _pem(certificates).encode("ascii")))
@@ -218,8 +225,13 @@ def _installation(item: Item, found: decide.Found, delivered: t.Sequence[x509.Ce
     certificate = batch_files.Write(leaf_files.certificate_target(item), _pem(delivered).encode("ascii"))
     # First the key in place: an interrupted run may have moved it already.
     if found.key is not None and pair_matches(found.key, delivered[0]):
+        if item.in_one_file:
+            same = decide.same_certificates(found.certificates, delivered)
+            return [] if same else leaf_stores.together(item, key_pem(found.key), _pem(delivered))
         return [] if decide.same_certificates(found.certificates, delivered) else [certificate]
     pending = leaf_files.read_pending(item)
+    if pending is not None and pair_matches(pending, delivered[0]) and item.in_one_file:
+        return leaf_stores.together(item, key_pem(pending), _pem(delivered))
     if pending is not None and pair_matches(pending, delivered[0]):
         return [batch_files.Move(item.pending_path, leaf_files.key_target(item)), certificate]
     raise PkiError(item.label, f"certificate_content belongs neither to {item.pending_path} nor to {item.key_path}",

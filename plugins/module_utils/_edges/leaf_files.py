@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.decide import Found
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import key_type
@@ -29,9 +29,9 @@ def certificate_target(item: Item) -> files.Target:
     return files.Target(item.certificate_path, item.certificate_mode, item.owner, item.group)
 
 
-def targets(item: Item) -> tuple[files.Target, files.Target]:
-    """Return both files of the item, in the order in which they are written."""
-    return key_target(item), certificate_target(item)
+def targets(item: Item) -> tuple[files.Target, ...]:
+    """Return the files of the item, in the order in which they are written."""
+    return (key_target(item),) if item.in_one_file else (key_target(item), certificate_target(item))
 
 
 def pending_target(item: Item) -> files.Target:
@@ -45,15 +45,14 @@ def check_targets(items: t.Sequence[Item], check_mode: bool) -> None:
     In check mode a missing directory passes: an earlier task may be the one that would have made it.
     """
     for item in items:
-        for target in (*targets(item), pending_target(item)):
+        for target in (*leaf_stores.checked(targets(item), item.store), pending_target(item)):
             if not check_mode or os.path.isdir(os.path.dirname(target.path) or "."):
                 files.check_target(target, item.label)
 
 
 def observe(item: Item) -> Found:
     """Return what is in place; :raises PkiError: for a file that is there and cannot be read or parsed."""
-    certificate = files.read(item.certificate_path, item.label)
-    key = files.read(item.key_path, item.label)
+    certificate, key = leaf_stores.read(item.store, item.certificate_path, item.key_path, item.label)
     found = Found()
     if certificate is not None:
         source = f"{item.label}: {item.certificate_path}"

@@ -14,19 +14,22 @@ import os
 import time
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
+from ansible_collections.rekey.kubernetes.plugins.module_utils import _kubeconfig, _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, ready, services, tls
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Bundle, Copy, Pair
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, services, tls
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, SIGNER_INPUT
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import certificate_facts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_key
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import pair_matches
 
 PARALLEL = 8
+PAIR_FACTS = ("subject", "common_name", "organizations", "not_after", "remaining_days", "fingerprint_sha256", "sans")
 _FRONT_PROXY_HEADERS = {"X-Remote-User": items.CANARY_USER, "X-Remote-Group": "system:authenticated"}
 _WHO_AM_I = tls.Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
                         json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).encode(),
@@ -53,44 +56,60 @@ class Observer(t.NamedTuple):
         """
         files_seen = {
             "clock": time.time(),
-            "pairs": {name: self._pair(pair.base, now) for name, pair in hosts.pairs(self.on).items()},
-            "bundles": {name: self._bundle(row.path) for name, row in hosts.bundles(self.on).items()},
-            "copies": {name: self._copy(row.public) for name, row in hosts.copies(self.on).items()},
+            "pairs": {name: self._pair(pair, now) for name, pair in hosts.pairs(self.on).items()
+                      if _belongs(pair, pair.certificate_path)},
+            "bundles": {name: self._bundle(row) for name, row in hosts.bundles(self.on).items() if _belongs(row, row.path)},
+            "copies": {name: self._copy(row) for name, row in hosts.copies(self.on).items() if not row.home or _has_key(row)},
         }
         if not everything:
             return {**files_seen, "processes": {}, "endpoints": {}, "etcd_leader": False, "version": ""}
         processes = {process.name: self._process(process.name) for process in hosts.processes(self.on)}
         return {**files_seen, "processes": processes, **self._endpoints()}
 
-    def _pair(self, base: str, now: t.Any) -> dict[str, t.Any]:
-        content = files.read(f"{base}.crt")
+    def _pair(self, pair: Pair, now: t.Any) -> dict[str, t.Any]:
+        path = pair.certificate_path
+        content, key = leaf_stores.read(pair.store, path, pair.key_path)
         if content is None:
-            return {"path": f"{base}.crt", "exists": False, "generation": "", "changed_at": 0.0, "problem": "no certificate"}
-        certificate = load_certificate(content.decode("utf-8", "replace"), f"{base}.crt")
-        key = files.read(f"{base}.key")
+            return {"path": path, "exists": False, "generation": "", "changed_at": 0.0, "problem": "no certificate"}
+        certificate = load_certificate(content.decode("utf-8", "replace"), path)
         problem = "no key" if key is None else ""
-        if key is not None and not pair_matches(load_key(key, f"{base}.key"), certificate):
+        if key is not None and not pair_matches(load_key(key, pair.key_path), certificate):
             problem = "key and certificate do not match"
         facts = certificate_facts(certificate, now)
-        return {"path": f"{base}.crt", "exists": True, "generation": self.generations.of_leaf(certificate),
-                "changed_at": os.stat(f"{base}.crt").st_mtime, "problem": problem,
-                **{name: facts[name] for name in ("subject", "not_after", "remaining_days", "fingerprint_sha256", "sans")}}
+        return {"path": path, "exists": True, "generation": self.generations.of_leaf(certificate),
+                "changed_at": os.stat(path).st_mtime, "problem": problem, **{name: facts[name] for name in PAIR_FACTS}}
 
-    def _bundle(self, path: str) -> dict[str, t.Any]:
-        content = files.read(path)
+    def _bundle(self, row: Bundle) -> dict[str, t.Any]:
+        content = files.read(row.path)
         if content is None:
-            return {"path": path, "exists": False, "generations": [], "changed_at": 0.0}
-        blocks = _pem.certificates(content.decode("utf-8", "replace"), path)
-        return {"path": path, "exists": True, "changed_at": os.stat(path).st_mtime,
-                "generations": [self.generations.of_anchor(block) for block in blocks]}
+            return {"path": row.path, "exists": False, "generations": [], "changed_at": 0.0}
+        text = content.decode("utf-8", "replace")
+        if row.inline:
+            inline = _kubeconfig.authority_data(_kubeconfig.parse(text, row.path), None, row.path).values()
+            text = "".join(_kubeconfig.decode(one, row.path) for one in inline)
+        return {"path": row.path, "exists": True, "changed_at": os.stat(row.path).st_mtime,
+                "generations": [self.generations.of_anchor(block) for block in _pem.certificates(text, row.path)]}
 
-    def _copy(self, path: str) -> dict[str, t.Any]:
+    def _copy(self, row: Copy) -> dict[str, t.Any]:
+        apart = bool(row.home) and self._signs_apart(row)
+        path = row.public if not row.home or os.path.exists(row.public) else row.home
         content = files.read(path)
+        seen = {"path": path, "exists": content is not None, "generation": "", "changed_at": 0.0, "apart": apart,
+                "home": self._of_key(row.home_key) if row.home else ""}
         if content is None:
-            return {"path": path, "exists": False, "generation": "", "changed_at": 0.0}
+            return seen
         blocks = _pem.split(content.decode("utf-8", "replace"), path)
-        return {"path": path, "exists": True, "changed_at": os.stat(path).st_mtime,
-                "generation": self.generations.of_anchor(blocks[0]) if blocks and blocks[0].label == "CERTIFICATE" else ""}
+        generation = self.generations.of_anchor(blocks[0]) if blocks and blocks[0].label == "CERTIFICATE" else ""
+        return {**seen, "changed_at": os.stat(path).st_mtime, "generation": generation}
+
+    def _signs_apart(self, row: Copy) -> bool:
+        """Whether the controller-manager is told to sign with the pair that a rotation keeps away from its home."""
+        flags = self.manager.flags("kube-controller-manager") if row.name == SIGNER else {}
+        return flags.get(SIGNER_INPUT) == row.public
+
+    def _of_key(self, path: str) -> str:
+        content = files.read(path)
+        return self.generations.of_key(load_key(content, path)) if content else ""
 
     def _process(self, name: str) -> dict[str, t.Any]:
         service = self.manager.look(self.service_names.get(name) or name)
@@ -118,7 +137,7 @@ class Observer(t.NamedTuple):
         if not endpoint.serves and not endpoint.offers:
             return {"serves": "", "offers": [], "error": ""}
         try:
-            found = tls.shown(self.run, self.on.address, endpoint.port)
+            found = tls.shown(self.run, hosts.address(self.on, endpoint.process), endpoint.port)
             leaf = load_certificate(found.chain[0], f"{self.on.address}:{endpoint.port}")
         except PkiError as exc:
             return {"serves": "", "offers": [], "error": str(exc)}
@@ -137,8 +156,18 @@ class Observer(t.NamedTuple):
             request = _WHO_AM_I if endpoint.name == "kube-apiserver" else tls.Request("GET", "/metrics")
         if authority == "front-proxy":
             request = request._replace(headers={**request.headers, **_FRONT_PROXY_HEADERS})
-        answer = tls.ask(self.on.address, endpoint.port, request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key"))
+        request = request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key")
+        answer = tls.ask(hosts.address(self.on, endpoint.process), endpoint.port, request)
         return _verdict(endpoint, answer)
+
+
+def _belongs(row: Pair | Bundle, path: str) -> bool:
+    return not row.optional or os.path.exists(path)
+
+
+def _has_key(row: Copy) -> bool:
+    """Whether the host is one that keeps the authority's key: in kubeadm's external CA mode none does."""
+    return os.path.exists(row.home_key) or os.path.exists(row.key)
 
 
 def _verdict(endpoint: Endpoint, answer: tls.Answer) -> str:

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""When a process started, on the clock of file modification times."""
+"""Which process is meant, and when it started, on the clock of file modification times."""
 
 from __future__ import annotations
 
@@ -26,3 +26,18 @@ def started(pid: int) -> float | None:
         return None
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def find(name: str, argument: str) -> int:
+    """Return the id of the oldest process whose program is called *name* and that has *argument* in an argument; 0 for none."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as handle:
+                command = handle.read().decode("utf-8", "replace").split("\0")
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError, PermissionError):
+            continue
+        born = started(int(entry)) if entry.isdigit() and os.path.basename(command[0]) == name else None
+        if born is not None and any(argument in one for one in command[1:]):
+            found.append((born, int(entry)))
+    return min(found)[1] if found else 0

@@ -12,6 +12,7 @@ import datetime
 import time
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.scan import scan
@@ -40,7 +41,7 @@ def until_seen(eye: Observer, wanted: Wanted, limit: float) -> Proof:
     def look() -> tuple[list[str], dict[str, t.Any]]:
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
         if wanted.scan:
-            seen["files"] = scan((eye.on.kubernetes_dir, eye.on.etcd_dir), eye.on.state_dir, eye.generations)
+            seen["files"] = scan(hosts.directories(eye.on), eye.on.state_dir, eye.generations)
         return [*gates.unmet(wanted.expect, seen), *_failed(wanted.command, eye.run)], seen
 
     return Proof(*until(look, limit, time.monotonic, time.sleep))

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Restarting processes of a host: the API server goes first and comes back last, all others side by side in between.
+"""Stopping and starting processes of a host: the API server goes first and comes back last, all others side by side in between.
 
 An etcd member is never restarted under a running API server that may depend on it alone: that costs over a minute.
 """
@@ -19,30 +19,39 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.services i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
-START_SECONDS = 30
+START_SECONDS = 120
 API_SERVER = "kube-apiserver"
 
 
-def restart(manager: Manager, services: t.Mapping[str, str]) -> list[dict[str, t.Any]]:
-    """Replace the running processes and start those that do not run; return what was done to each.
+Before = t.Mapping[str, Service]
 
-    A stop ends when the process is gone, a start when there is a younger one: whether that is ready is for the proof to tell.
+
+def stop(manager: Manager, services: t.Mapping[str, str]) -> Before:
+    """Stop the processes and return what ran, once they are gone. Where one cannot be stopped all are started again.
 
     :param services: process → service.
-    :raises PkiError: when the service manager fails, or when no younger process is seen within START_SECONDS.
+    :raises PkiError: when the service manager fails.
     """
     before = {process: manager.look(service) for process, service in services.items()}
-    first = [process for process in services if process == API_SERVER]
-    others = [process for process in services if process != API_SERVER]
     try:
-        for group in (first, others):
-            _stop(manager, [services[process] for process in group if before[process].running])
+        for group in _groups(services):
+            _together(manager.stop, [services[process] for process in group if before[process].running])
     except PkiError:
-        # One that cannot be stopped is no reason to leave the others down.
-        for process in (*others, *first):
+        for process in services:
             manager.start(services[process])
         raise
-    after = {process: _start(manager, services[process], before[process]) for process in (*others, *first)}
+    return before
+
+
+def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> list[dict[str, t.Any]]:
+    """Start the processes; return what was done to each. Whether they are ready is for the proof to tell.
+
+    :raises PkiError: when the service manager fails, or when no younger process is seen within START_SECONDS.
+    """
+    after = {}
+    for group in reversed(_groups(services)):
+        _together(manager.start, [services[process] for process in group])
+        after.update({process: _young(manager, services[process], before[process]) for process in group})
     return [
         {"name": process, "changed": True, "pid": after[process].pid,
          "reasons": [f"process {before[process].pid} replaced" if before[process].running else "started"]}
@@ -50,15 +59,18 @@ def restart(manager: Manager, services: t.Mapping[str, str]) -> list[dict[str, t
     ]
 
 
-def _stop(manager: Manager, names: t.Sequence[str]) -> None:
+def _groups(services: t.Mapping[str, str]) -> list[list[str]]:
+    """Return the processes in the order in which they stop; they start the other way round."""
+    return [[process for process in services if process == API_SERVER], [process for process in services if process != API_SERVER]]
+
+
+def _together(do: t.Callable[[str], None], names: t.Sequence[str]) -> None:
     with concurrent.futures.ThreadPoolExecutor(max(1, len(names))) as pool:
-        for done in [pool.submit(manager.stop, name) for name in names]:
+        for done in [pool.submit(do, name) for name in names]:
             done.result()
 
 
-def _start(manager: Manager, name: str, before: Service) -> Service:
-    manager.start(name)
-
+def _young(manager: Manager, name: str, before: Service) -> Service:
     def look() -> tuple[list[str], Service]:
         now = manager.look(name)
         young = now.running and (not before.running or (now.started or 0) > (before.started or 0))

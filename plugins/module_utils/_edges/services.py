@@ -46,8 +46,26 @@ class Manager(t.Protocol):
     def start(self, name: str) -> None:
         """Start it; it need not be ready on return."""
 
+    def flags(self, name: str) -> dict[str, str]:
+        """Return the flags with a value that it is started with, as far as the manager knows them."""
 
-class Systemd:
+    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
+        """Have it started with these flags from now on; say whether that is new. :raises PkiError: where they are not ours to set."""
+
+
+class FlagsElsewhere:
+    """For managers whose services get their flags from files that are not ours."""
+
+    def flags(self, name: str) -> dict[str, str]:
+        """Return nothing: they are not known."""
+        return {}
+
+    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
+        """Refuse; :raises PkiError: always."""
+        raise PkiError(name, f"must be started with {', '.join(f'{flag}={value}' for flag, value in wanted.items())}", "set it in its unit")
+
+
+class Systemd(FlagsElsewhere):
     """systemd, by systemctl: there is no library that every distribution's Python has.
 
     A stop takes as long as the unit's TimeoutStopSec lets it.
@@ -92,7 +110,7 @@ class _UnixTransport(xmlrpc.client.Transport):
         return connection
 
 
-class Supervisor:
+class Supervisor(FlagsElsewhere):
     """supervisord, by its XML-RPC interface (http://supervisord.org/api.html) on the socket that its configuration names."""
 
     def __init__(self, config_path: str) -> None:
@@ -128,8 +146,3 @@ class Supervisor:
             raise PkiError(name, f"supervisor: {exc.faultString}", f"look at supervisorctl -c {self._config_path} status") from exc
         except OSError as exc:
             raise PkiError(name, f"supervisor does not answer: {exc}", f"start it with {self._config_path}") from exc
-
-
-def manager(kind: str, config_path: str, run: Run) -> Manager:
-    """Return the manager that *kind* names (``systemd`` or ``supervisor``)."""
-    return Supervisor(config_path) if kind == "supervisor" else Systemd(run)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import (
+    SIGNER,
+    SIGNER_INPUT,
     Actions,
     Observation,
     Rotation,
@@ -111,15 +113,26 @@ def _provision_text(args: Arguments) -> list[str]:
 
 def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[str, str]]) -> Result:
     observed = args.observed[on.name]
-    behind = [leaf for leaf in hosts.leaves(on)
-              if leaf.authority in generations and observed["pairs"][leaf.name]["generation"] != generations[leaf.authority][1]]
+    behind = [leaf for leaf in hosts.leaves(on) if leaf.authority in generations and leaf.name in observed["pairs"]
+              and observed["pairs"][leaf.name]["generation"] != generations[leaf.authority][1]]
     return {
         "directory": on.state_dir,
-        "certificates": [*_canaries(on, args), *(items.leaf_item(on, leaf, args.cluster) for leaf in behind)],
+        "certificates": [*_canaries(on, args), *(_successor(on, leaf, args) for leaf in behind)],
         **_copies(on, args, {authority: both[1] for authority, both in generations.items()}, {
             row.name for row in hosts.copies(on).values()
-            if row.authority in generations and observed["copies"][row.name]["generation"] != generations[row.authority][1]}),
+            if row.authority in generations and row.name in observed["copies"]
+            and {observed["copies"][row.name]["generation"], observed["copies"][row.name]["home"] or generations[row.authority][1]}
+            != {generations[row.authority][1]}}),
     }
+
+
+def _successor(on: hosts.Host, leaf: Leaf, args: Arguments) -> Result:
+    """Return the item of a leaf's successor: it names whom the leaf names now, so that nobody loses rights or a name in a rotation."""
+    item, seen = items.leaf_item(on, leaf, args.cluster), args.observed[on.name]["pairs"][leaf.name]
+    if not seen["exists"]:
+        return item
+    sans = {kind: list(dict.fromkeys([*names, *(seen["sans"] or {}).get(kind, [])])) for kind, names in item["sans"].items()}
+    return {**item, "common_name": seen["common_name"], "organizations": seen["organizations"], "sans": sans}
 
 
 def _canaries(on: hosts.Host, args: Arguments) -> list[Result]:
@@ -161,7 +174,22 @@ def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
                     for name, generations in done.bundles.items()],
         "copies": done.copies,
         "restarts": [restart.process for restart in done.restarts],
+        **_moves(on, done),
     }
+
+
+def _moves(on: hosts.Host, done: Actions) -> Result:
+    """Return which files of the host are copied to another place on it, and the flags that name the signer's pair from then on."""
+    rows, moves, flags = hosts.copies(on), [], {}
+    for name in done.apart:
+        moves += [{"source": rows[name].home_key, "path": rows[name].key, "kind": "key"},
+                  {"source": rows[name].home, "path": rows[name].public, "kind": "certificate"}]
+    moves += [{"source": rows[name].key, "path": rows[name].home_key, "kind": "key"} for name in done.home]
+    if SIGNER in (*done.apart, *done.home):
+        row = rows[SIGNER]
+        key, public = (row.key, row.public) if SIGNER in done.apart else (row.home_key, row.home)
+        flags = {"kube-controller-manager": {SIGNER_INPUT: public, "--cluster-signing-key-file": key}}
+    return {"moves": moves, "flags": flags}
 
 
 def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:

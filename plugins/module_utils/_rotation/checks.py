@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
 
@@ -32,7 +32,7 @@ def version(observed: t.Mapping[str, Observation]) -> tuple[int, int]:
     return max(found, default=(0, 0))
 
 
-def problems(on: t.Mapping[str, hosts.Host], of: items.Cluster, look: Look, known: t.Mapping[str, t.Mapping[str, t.Any]],
+def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t.Mapping[str, t.Any]],
              stands: t.Mapping[str, Stand]) -> list[str]:
     """Return what forbids to start, one sentence each with its remedy; empty when nothing does.
 
@@ -41,7 +41,7 @@ def problems(on: t.Mapping[str, hosts.Host], of: items.Cluster, look: Look, know
     pending = any(stand.pending for stand in stands.values())
     found = [*_versions(look), *_clocks(look), *_keys(known, stands)]
     for name, observation in sorted(look.observed.items()):
-        host = [*_files(observation), *_names_lost(on[name], of, observation), *_processes(observation, pending)]
+        host = [*_files(observation), *_processes(observation, pending)]
         found += [f"{name}: {text}" for text in host]
     return found + _quorum(on, look)
 
@@ -87,19 +87,6 @@ def _files(observation: Observation) -> list[str]:
     found += [f"{pair['path']}: {pair['problem']} (run provision.yml)" for pair in observation["pairs"].values() if pair["problem"]]
     found += [f"{pair['path']}: expired {pair['not_after']} (run provision.yml)"
               for pair in observation["pairs"].values() if pair["exists"] and pair["remaining_days"] < 0]
-    return found
-
-
-def _names_lost(on: hosts.Host, of: items.Cluster, observation: Observation) -> list[str]:
-    """Names that a leaf has now and would lose: a client that uses one would fail from the day of the rotation."""
-    found = []
-    for leaf in hosts.leaves(on):
-        pair = observation["pairs"][leaf.name]
-        wanted = items.leaf_item(on, leaf, of)["sans"]
-        lost = sorted(name for kind, names in (pair.get("sans") or {}).items() for name in set(names) - set(wanted.get(kind, [])))
-        if lost:
-            found.append(f"{pair['path']}: names {', '.join(lost)}, which its successor would not (add it to pki_apiserver_extra_sans, "
-                         "or run provision.yml without it first)")
     return found
 
 

@@ -45,12 +45,12 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
             gate.append({"ask": "serves", "endpoint": endpoint.name, "generation": expected["pairs"][endpoint.serves]["generation"]})
         for authority, bundle in endpoint.judges:
             if authority in rotation.generations:
-                held = rotation.names(authority, published) if bundle == PUBLISHED else expected["bundles"][bundle]["generations"]
+                held = rotation.names(authority, published) if bundle == PUBLISHED else _held(on, expected, bundle)
                 # Where an object decides, an early phase of a resumed run may find it cleaned already: old is not asked for.
                 asked = (NEW,) if bundle == PUBLISHED and OLD in published else (OLD, NEW)
                 gate += _canaries(endpoint, rotation.names(authority, asked), held)
         if endpoint.offers:
-            held = [name for _authority, bundle in endpoint.judges for name in expected["bundles"][bundle]["generations"]]
+            held = [name for _authority, bundle in endpoint.judges for name in _held(on, expected, bundle)]
             gate.append({"ask": "offers", "endpoint": endpoint.name, "generations": sorted(held)})
     return gate + _fresh(on, rotation)
 
@@ -66,6 +66,10 @@ def published_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
         if phase.name == last:
             break
     return held
+
+
+def _held(on: hosts.Host, expected: Observation, bundle: str) -> list[str]:
+    return list(expected["bundles"][on.same(bundle)]["generations"])
 
 
 def endpoints(on: hosts.Host) -> list[Endpoint]:
@@ -84,13 +88,10 @@ def _canaries(endpoint: Endpoint, generations: t.Iterable[str], held: t.Sequence
 
 
 def _fresh(on: hosts.Host, rotation: Rotation) -> list[Expectation]:
-    rows = hosts.bundles(on)
     gate = []
     for process in hosts.processes(on):
-        names = {
-            edge.bundle for edge in TRUST
-            if edge.component == process.name and edge.bundle in rows and must_restart(process.name, edge.input, rotation.minor)
-        }
+        read = [(edge, hosts.read_by(on, edge)) for edge in TRUST if edge.component == process.name]
+        names = {row.name for edge, row in read if row and must_restart(process.name, hosts.input_of(edge, row), rotation.minor)}
         gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
     return gate
 

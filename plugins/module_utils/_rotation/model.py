@@ -55,7 +55,6 @@ SIGNED = "signed"
 # Presenters that the catalogue cannot list: the signer's copy of the authority, and what the cluster issues to itself.
 _UNLISTED = {
     SIGNER: ("kubernetes", "kube-controller-manager", "--cluster-signing-cert-file"),
-    NODE_LEAF: ("kubernetes", "kubelet", "leaf"),
 }
 
 
@@ -137,14 +136,14 @@ def presenters_of(authorities: t.Sequence[str]) -> tuple[str, ...]:
     """Return every presenter that a phase can move: the signer, the catalogue's leaves, the kubelets' client certificate."""
     listed = [(leaf.name, leaf.authority) for leaf in LEAVES]
     unlisted = [(name, authority) for name, (authority, component, loaded) in _UNLISTED.items()]
-    return tuple(name for name, authority in unlisted[:1] + listed + unlisted[1:] if authority in authorities)
+    return tuple(name for name, authority in unlisted + listed if authority in authorities)
 
 
 def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> tuple[Input, ...]:
     """Return all that the host's processes, and the people and tools on it, read from the host's files."""
     rows = [row for row in rows_of(authorities) if row.name not in (PODS, CLUSTER_INFO, *PUBLISHED)]
     found = [
-        _input(row.name, row.component, row.input, f"bundle {row.bundle}" if row.bundle else row.input, minor)
+        _input(row.name, row.component, row.input, _file(row), minor)
         for row in rows if _runs(host, row.component, "kube_control_plane")
     ]
     found += [
@@ -159,11 +158,16 @@ def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) 
     return tuple(found)
 
 
+def _file(row: Trust) -> str:
+    """Return the file that holds the trust: verifiers of one host may share it."""
+    return f"bundle {SYSTEMD.same.get(row.bundle, row.bundle)}" if row.bundle else row.input
+
+
 def _runs(host: Host, component: str, group: str) -> bool:
     """Say whether the host has the component; people and tools ("") are on every host of the group."""
     if component:
         return component in host.components
-    return any(_GROUP.get(name) == group for name in host.components)
+    return any(_GROUP.get(name) in group.split() for name in host.components)
 
 
 def _input(name: str, component: str, loaded: str, file: str, minor: tuple[int, int]) -> Input:

@@ -9,7 +9,7 @@
 An observation of a host is the result of ``pki_host_info``::
 
     {"bundles": {name: {"path", "generations": [...], "changed_at"}}, "pairs": {leaf: {"generation", "changed_at"}},
-     "copies": {name: {"generation", "changed_at"}}, "processes": {name: {"running", "started"}}, ...}
+     "copies": {name: {"generation", "changed_at", "apart", "home"}}, "processes": {name: {"running", "started"}}, ...}
 
 Generations are named ``<authority>/<stamp>``, times are seconds since the epoch. The plan only ever moves forward: what is
 already where a phase, or a later one, wants it is left alone. So a killed run is resumed by running all phases again.
@@ -28,7 +28,9 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust im
 
 Observation = t.Mapping[str, t.Any]
 WINDOW_PROCESSES = frozenset({"kube-apiserver", "etcd"})
+SIGNER = "signer"
 SIGNER_INPUT = "--cluster-signing-cert-file"
+_LEAF_INPUT = {"kubeconfig": "kubeconfig client-certificate-data"}
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
 
 
@@ -58,11 +60,13 @@ class Actions(t.NamedTuple):
     copies: list[str]
     restarts: list[Restart]
     reasons: list[str]
+    apart: tuple[str, ...] = ()  # copies that leave their home, because it is going to hold two certificates
+    home: tuple[str, ...] = ()  # copies that come home, where only the new generation is left
 
     @property
     def nothing(self) -> bool:
         """Whether the host is where the phase wants it."""
-        return not (self.bundles or self.leaves or self.copies or self.restarts)
+        return not (self.bundles or self.leaves or self.copies or self.restarts or self.apart or self.home)
 
     @property
     def window(self) -> bool:
@@ -76,18 +80,37 @@ def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
     bundles = _bundle_changes(on, observed, phase, rotation, reasons)
     leaves = [
         name for name in hosts.pairs(on)
-        if name in phase.presents and _LEAF[name].authority in rotation.generations
+        if name in phase.presents and _LEAF[name].authority in rotation.generations and name in observed["pairs"]
         and _behind(observed["pairs"][name], rotation.names(_LEAF[name].authority, [NEW])[0], name, reasons)
     ]
-    copies = [
-        row.name for row in hosts.copies(on).values()
-        if row.name in phase.presents and row.authority in rotation.generations
-        and _behind(observed["copies"][row.name], rotation.names(row.authority, [NEW])[0], row.name, reasons)
-    ]
-    restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}), rotation)
+    copies, apart, home = _copies(on, observed, phase, rotation, reasons)
+    restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}, {*apart, *home}), rotation)
     for restart in restarts:
         reasons += [f"restart {restart.process}: {reason}" for reason in restart.reasons]
-    return Actions(bundles, leaves, copies, restarts, reasons)
+    return Actions(bundles, leaves, copies, restarts, reasons, apart, home)
+
+
+def _copies(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation,
+            reasons: list[str]) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    """Return the copies to install, those to take from their home, and those to bring home."""
+    install, apart, home = [], [], []
+    widens = phase.side == CONTROL_PLANE and OLD in phase.trusts
+    narrows = phase.side == CONTROL_PLANE and OLD not in phase.trusts
+    for row in hosts.copies(on).values():
+        seen = observed["copies"].get(row.name)
+        if seen is None or row.authority not in rotation.generations:
+            continue
+        new = rotation.names(row.authority, [NEW])[0]
+        away = bool(row.home) and seen["home"] != new
+        if widens and away and not seen["apart"] and row.name == SIGNER:
+            apart.append(row.name)
+            reasons.append(f"{row.name}: signs from {row.home}, will sign from {row.public} while that holds two generations")
+        if row.name in phase.presents or (narrows and away):
+            install += [row.name] * _behind(seen, new, row.name, reasons)
+        if narrows and (away or (row.home and seen["apart"])):
+            home.append(row.name)
+            reasons.append(f"{row.home_key}: of {seen['home'] or 'no known generation'}, will be of {new}")
+    return install, tuple(apart), tuple(home)
 
 
 def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rotation, now: float) -> dict[str, t.Any]:
@@ -99,6 +122,10 @@ def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rota
         after["pairs"][name].update(generation=rotation.generations[_LEAF[name].authority][NEW], changed_at=now)
     for name in done.copies:
         after["copies"][name].update(generation=rotation.generations[hosts.copies(on)[name].authority][NEW], changed_at=now)
+    for name in done.apart:
+        after["copies"][name].update(apart=True)
+    for name in done.home:
+        after["copies"][name].update(apart=False, home=rotation.generations[hosts.copies(on)[name].authority][NEW])
     for restart in done.restarts:
         after["processes"][restart.process].update(running=True, started=now)
     return after
@@ -114,7 +141,8 @@ def _position(generations: t.Sequence[str], old: str, new: str) -> int:
 def _bundle_changes(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation, reasons: list[str]) -> dict[str, list[str]]:
     changes = {}
     for name, row in hosts.bundles(on).items():
-        if phase.side != CONTROL_PLANE or row.authority not in rotation.generations:
+        known = row.authority in rotation.generations and name in observed["bundles"]
+        if not known or not phase.side or hosts.side(on, name) != phase.side:
             continue
         old, new = rotation.names(row.authority, [OLD, NEW])
         wanted = rotation.names(row.authority, phase.trusts)
@@ -136,6 +164,7 @@ class _Changes(t.NamedTuple):
     bundles: set[str]
     leaves: set[str]
     copies: set[str]
+    moved: set[str]  # copies that are kept elsewhere from now on, which a flag says
 
 
 class _Input(t.NamedTuple):
@@ -164,17 +193,19 @@ def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation
 def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Changes) -> list[_Input]:
     """Return the files that a process reads, with the input of the reload table that names each."""
     found = []
-    rows = hosts.bundles(on)
     for edge in TRUST:
-        if edge.component == process and edge.bundle in rows:
-            changed_at = observed["bundles"][edge.bundle]["changed_at"]
-            found.append(_Input(edge.input, rows[edge.bundle].path, changed_at, edge.bundle in changes.bundles))
+        row = hosts.read_by(on, edge) if edge.component == process else None
+        if row and row.name in observed["bundles"]:
+            changed_at = observed["bundles"][row.name]["changed_at"]
+            found.append(_Input(hosts.input_of(edge, row), row.path, changed_at, row.name in changes.bundles))
     for name, pair in hosts.pairs(on).items():
-        if _LEAF[name].component == process:
-            found.append(_Input("leaf", f"{pair.base}.crt", observed["pairs"][name]["changed_at"], name in changes.leaves))
-    for name, row in hosts.copies(on).items():
-        if process == "kube-controller-manager" and name == "signer":
-            found.append(_Input(SIGNER_INPUT, row.public, observed["copies"][name]["changed_at"], name in changes.copies))
+        if _LEAF[name].component == process and name in observed["pairs"]:
+            changed_at = observed["pairs"][name]["changed_at"]
+            found.append(_Input(_LEAF_INPUT.get(pair.store, "leaf"), pair.certificate_path, changed_at, name in changes.leaves))
+    if process == "kube-controller-manager" and SIGNER in observed["copies"]:
+        seen = observed["copies"][SIGNER]
+        found.append(_Input(SIGNER_INPUT, hosts.copies(on)[SIGNER].public, seen["changed_at"], SIGNER in changes.copies))
+        found.append(_Input("flags", SIGNER_INPUT, 0.0, SIGNER in changes.moved))
     return found
 
 

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import x509
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
-from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import issued_by
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import issued_by, pair_matches
 
 
 class Generations:
@@ -34,3 +34,7 @@ class Generations:
     def of_subject(self, name: str) -> str:
         """Return the generation whose subject an RFC 4514 string is; the string itself for a foreign one."""
         return next((generation for generation, ca in self._ca.items() if ca.subject.rfc4514_string() == name), name)
+
+    def of_key(self, key: t.Any) -> str:
+        """Return the generation whose key this is; empty when it is none of ours."""
+        return next((name for name, ca in self._ca.items() if pair_matches(key, ca)), "")

@@ -40,6 +40,12 @@ class Item(t.NamedTuple):
     group: str | None
     key_mode: int
     certificate_mode: int
+    store: str = "files"
+
+    @property
+    def in_one_file(self) -> bool:
+        """Whether key and certificate share a file."""
+        return self.store != "files"
 
     @property
     def label(self) -> str:
@@ -66,7 +72,11 @@ def checked_items(options: t.Sequence[t.Mapping[str, t.Any]], needs_paths: bool,
             if not getattr(item, option):
                 raise PkiError(item.label, f"{option} is missing", "set it")
     if needs_paths:
-        paths = [(path, item.label) for item in items for path in (item.certificate_path, item.key_path, item.pending_path)]
+        for item in items:
+            if item.in_one_file and item.certificate_path != item.key_path:
+                raise PkiError(item.label, f"store {item.store} keeps key and certificate in one file", "give the same path twice")
+        paths = [(path, item.label) for item in items
+                 for path in (item.key_path, item.pending_path, *[item.certificate_path] * (not item.in_one_file))]
         refuse_duplicates("path", [(os.path.normpath(path), label) for path, label in paths])
     return items
 
@@ -116,4 +126,5 @@ def _item(option: t.Mapping[str, t.Any]) -> Item:
         group=option["group"],
         key_mode=checked_mode(option["key_mode"], label, "key_mode", forbidden=0o007),
         certificate_mode=checked_mode(option["certificate_mode"], label, "certificate_mode"),
+        store=option.get("store") or "files",
     )

@@ -126,7 +126,7 @@ def test_a_phase_has_no_steps_where_it_changes_nothing():
 
 def test_a_worker_restarts_its_kubelet_after_all_files():
     assert steps_of(TRUST_CLIENTS, host="w1") == [
-        "write clientCAFile", "write kubeconfig certificate-authority", "write kubelet-client", "restart kubelet"]
+        "write bundle kubelet-clients", "write bundle kubelet-kubeconfig", "write kubelet-client", "restart kubelet"]
 
 
 def stages_of(phase, host="n1", minor=(1, 37)):

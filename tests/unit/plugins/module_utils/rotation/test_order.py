@@ -228,8 +228,8 @@ HARMLESS_EARLIER = {("kubelet-client", "issue")}
 # Nodes trust old and new alike until the very last phase, so the API servers' client certificate towards them can wait as well.
 HARMLESS_LATER = {
     *itertools.product(
-        ("controller-manager", "scheduler", "admin", "front-proxy-client", "apiserver-etcd-client", "etcd-healthcheck-client",
-         "etcd-peer", "etcd-server"), ("trust-clients", "serve")),
+        ("controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
+         "etcd-healthcheck-client", "etcd-peer", "etcd-server"), ("trust-clients", "serve")),
     ("kubelet-client", "serve"),
     ("apiserver-kubelet-client", "distrust"),
 }
