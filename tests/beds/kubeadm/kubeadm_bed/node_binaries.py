@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The binaries of nodes and images: the loopback bed's, and those that only nodes need, built from the modules in go/."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+from pathlib import Path
+
+from kubeadm_bed.commands import run
+from loopback_bed import binaries as control_plane
+from loopback_bed import gobuild, versions
+from loopback_bed.progress import Progress
+
+GO = Path(__file__).resolve().parents[1] / "go"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+# name -> (module folder, package, linker flags, usual seconds on two cores)
+PACKAGES = {
+    "kubeadm": ("kubernetes", "k8s.io/kubernetes/cmd/kubeadm", "", 60),
+    "kubelet": ("kubernetes", "k8s.io/kubernetes/cmd/kubelet", "", 120),
+    "kube-proxy": ("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", "", 30),
+    "coredns": ("coredns", "github.com/coredns/coredns", "-s -w", 140),
+    "containerd": ("containerd", f"{_CONTAINERD}/cmd/containerd", f"-s -w -X {_CONTAINERD}/version.Version=2.2.0", 60),
+    "containerd-shim-runc-v2": ("containerd", f"{_CONTAINERD}/cmd/containerd-shim-runc-v2", "-s -w", 5),
+    "ctr": ("containerd", f"{_CONTAINERD}/cmd/ctr", "-s -w", 5),
+}
+# The pause container does nothing but wait for its end.
+_PAUSE = 'package main\n\nimport (\n\t"os"\n\t"os/signal"\n\t"syscall"\n)\n\nfunc main() {\n\tstop := make(chan os.Signal, 1)\n' \
+         '\tsignal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)\n\t<-stop\n}\n'
+
+
+def obtain(environment: t.Mapping[str, str], cache: Path, progress: Progress) -> tuple[dict[str, Path], versions.Version]:
+    """Return name → file of every binary, and the Kubernetes version; :raises BedError: when one cannot be had."""
+    shared = control_plane.obtain(environment, cache, progress)
+    found = {name: shared.directory / name for name in control_plane.NAMES}
+    sums = "".join((GO / folder / "go.sum").read_text(encoding="utf-8") for folder in ("kubernetes", "coredns", "containerd"))
+    directory = cache / "bin" / f"nodes-{shared.version}-{hashlib.sha256(sums.encode()).hexdigest()[:12]}"
+    for name, (folder, package, flags, usual) in PACKAGES.items():
+        found[name] = directory / name
+        if not found[name].exists():
+            progress.say(f"  building {name} (usually {usual} s)")
+            with control_plane.finished_or_absent(found[name]) as temporary:
+                _build(GO / folder, package, flags or versions.link_flags(shared.version), temporary)
+    found["pause"] = directory / "pause"
+    if not found["pause"].exists():
+        source = directory / "pause.go"
+        source.write_text(_PAUSE, encoding="utf-8")
+        with control_plane.finished_or_absent(found["pause"]) as temporary:
+            _build(directory, str(source), "-s -w", temporary)
+    return found, shared.version
+
+
+def _build(folder: Path, package: str, flags: str, target: Path) -> None:
+    gobuild.check_go(gobuild.go_version())
+    run("go", "build", "-trimpath", "-ldflags", flags, "-o", str(target), package, cwd=folder, env={**os.environ, "CGO_ENABLED": "0"})
