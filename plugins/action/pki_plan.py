@@ -19,6 +19,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import (
     Arguments,
+    adopt_arguments,
     phase_arguments,
     provision_arguments,
     stage_arguments,
@@ -35,7 +36,7 @@ def argument_spec() -> dict[str, t.Any]:
         "observations": {"type": "dict", "required": True},
         "generations": {"type": "dict", "required": True},
         "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
-        "purpose": {"type": "str", "choices": ["phase", "provision", "report", "rotate"], "default": "rotate"},
+        "purpose": {"type": "str", "choices": ["adopt", "phase", "provision", "report", "rotate"], "default": "rotate"},
         "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
         "objects": {"type": "dict", "default": {}},
         "rotation": {"type": "dict"},
@@ -64,6 +65,8 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what the purpose asks for: the whole plan, one phase's arguments, or what a host is provisioned with."""
     on = {description["name"]: hosts.host(description) for description in given["hosts"]}
     on = {name: host for name, host in on.items() if host.components}
+    if given["purpose"] == "adopt":
+        return adopt_arguments(on.values())
     observed = {name: given["observations"][name] for name in on if name in given["observations"]}
     missing = sorted(set(on) - set(observed))
     if missing:

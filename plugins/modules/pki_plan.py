@@ -28,12 +28,13 @@ attributes:
 options:
   purpose:
     description:
+      - With V(adopt), return where O(hosts) keep the pairs of their authorities.
       - With V(provision), return what every host holds, of the newest generation of each authority.
       - With V(rotate), return the whole plan of a rotation, its checks, and what is staged before the first phase.
       - With V(phase), return what O(phase) does on every host, and its gates.
       - With V(report), return which endpoint accepts and refuses which generation, as a table.
     type: str
-    choices: [phase, provision, report, rotate]
+    choices: [adopt, phase, provision, report, rotate]
     default: rotate
   hosts:
     description:
@@ -144,6 +145,15 @@ phases:
 stage:
   description: Host to what is requested and installed before the first phase.
   returned: when O(purpose=rotate) and every generation is made
+  type: dict
+sources:
+  description: The pairs that the first host keeps, as M(rekey.kubernetes.pki_key_copy) takes them to seal.
+  returned: when O(purpose=adopt)
+  type: list
+  elements: dict
+authority_of:
+  description: Name of the pair to its authority, empty for that of the service accounts.
+  returned: when O(purpose=adopt)
   type: dict
 provision:
   description: Host to what it holds.

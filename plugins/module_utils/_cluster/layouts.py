@@ -101,7 +101,6 @@ class Layout(t.NamedTuple):
 
     name: str
     state_dir: t.Mapping[str, str]  # group -> a 0700 directory of ours on its hosts; the first group that fits
-    admin: str  # the administrator's kubeconfig
     pairs: tuple[Pair, ...]
     bundles: tuple[Bundle, ...]
     kubeconfigs: tuple[Kubeconfig, ...]
@@ -121,7 +120,6 @@ _PROCESSES = (
 SYSTEMD = Layout(
     name="systemd",
     state_dir={"kube_control_plane": "{kubernetes_dir}/.rekey", "etcd": "{etcd_dir}/.rekey"},
-    admin="{kubernetes_dir}/admin.kubeconfig",
     pairs=(
         Pair("apiserver", "{kubernetes_dir}/kube-api-server"),
         Pair("apiserver-kubelet-client", "{kubernetes_dir}/apiserver-kubelet-client"),
@@ -165,7 +163,6 @@ KUBEADM = Layout(
     name="kubeadm",
     # Below the directory that the controller-manager's pod mounts.
     state_dir=dict.fromkeys(("kube_control_plane", "kube_node"), f"{_PKI}/.rekey") | {"etcd": "{etcd_dir}/.rekey"},
-    admin="{kubernetes_dir}/admin.conf",
     pairs=(
         Pair("apiserver", f"{_PKI}/apiserver"),
         Pair("apiserver-kubelet-client", f"{_PKI}/apiserver-kubelet-client"),

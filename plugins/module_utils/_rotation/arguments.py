@@ -94,6 +94,20 @@ def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result
             "provision": {name: _provision(on, args, newest) for name, on in args.on.items()}}
 
 
+def adopt_arguments(on_hosts: t.Iterable[hosts.Host]) -> Result:
+    """Return where the first of the hosts keeps the pairs of the cluster's authorities and of the service accounts.
+
+    :raises PkiError: where the layout keeps none on its hosts.
+    """
+    on = next(iter(on_hosts))
+    rows = hosts.copies(on).values()
+    if not any(row.home for row in rows):
+        raise PkiError(on.name, f"hosts of the layout {on.layout.name} keep no authority's pair",
+                       "put each pair into pki_authority_dir, as <authority>/<YYYYMMDDTHHMMSSZ>.crt and .key")
+    return {"sources": [{"name": row.name, "key_path": row.home_key or row.key, "public_path": row.home or row.public} for row in rows],
+            "authority_of": {row.name: row.authority for row in rows}}
+
+
 def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> Result:
     """Return the authorities as hosts compare with them (certificates) and as the authority host signs with them (paths)."""
     return {

@@ -98,7 +98,8 @@ def cluster_images(names: t.Sequence[str], binaries: t.Mapping[str, Path], root:
 
     :param names: what ``kubeadm config images list`` prints.
     """
-    archive = root.parent / f"images-{_key(*names, *_PROXY_TOOLS, "libraries, not links", *(str(path) for path in binaries.values()))}.tar"
+    key = _key(*names, *_PROXY_TOOLS, "libraries, not links", *(str(path) for path in binaries.values()))
+    archive = root.parent / f"images-{key}.tar"
     if archive.exists():
         return archive
     progress.say("Making the cluster's images (about 1 min)")
