@@ -28,7 +28,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, wrote_itself
 
 Expectation = dict[str, t.Any]
 
@@ -52,7 +52,7 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
         if endpoint.offers:
             held = [name for _authority, bundle in endpoint.judges for name in _held(on, expected, bundle)]
             gate.append({"ask": "offers", "endpoint": endpoint.name, "generations": sorted(held)})
-    return gate + _fresh(on, rotation)
+    return gate + _fresh(on, expected, rotation)
 
 
 def published_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
@@ -87,11 +87,12 @@ def _canaries(endpoint: Endpoint, generations: t.Iterable[str], held: t.Sequence
             for generation in generations]
 
 
-def _fresh(on: hosts.Host, rotation: Rotation) -> list[Expectation]:
+def _fresh(on: hosts.Host, expected: Observation, rotation: Rotation) -> list[Expectation]:
     gate = []
     for process in hosts.processes(on):
         read = [(edge, hosts.read_by(on, edge)) for edge in TRUST if edge.component == process.name]
-        names = {row.name for edge, row in read if row and must_restart(process.name, hosts.input_of(edge, row), rotation.minor)}
+        names = {row.name for edge, row in read if row and must_restart(process.name, hosts.input_of(edge, row), rotation.minor)
+                 and not wrote_itself(process.name, expected["bundles"][row.name], rotation)}
         gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
     return gate
 

@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBECONFIG, KUBELET
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import restart_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE, TRUST
@@ -30,7 +31,7 @@ Observation = t.Mapping[str, t.Any]
 WINDOW_PROCESSES = frozenset({"kube-apiserver", "etcd"})
 SIGNER = "signer"
 SIGNER_INPUT = "--cluster-signing-cert-file"
-_LEAF_INPUT = {"kubeconfig": "kubeconfig client-certificate-data"}
+_LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
 
 
@@ -179,7 +180,7 @@ def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation
     for process in hosts.processes(on):
         found = observed["processes"][process.name]
         reasons = [] if found["running"] else ["is not running"]
-        for item in _inputs(on, process.name, observed, changes):
+        for item in _inputs(on, process.name, observed, changes, rotation):
             why = restart_reason(process.name, item.name, rotation.minor)
             if why and item.changes:
                 reasons.append(f"{item.path} ({item.name}) changes: {why}")
@@ -190,17 +191,27 @@ def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation
     return restarts
 
 
-def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Changes) -> list[_Input]:
+def wrote_itself(process: str, bundle: t.Mapping[str, t.Any], rotation: Rotation) -> bool:
+    """Whether it says nothing that the process is older than its bundle: a kubelet that has joined wrote its kubeconfig itself.
+
+    A bundle with a new generation was written by a rotation.
+    """
+    return process == "kubelet" and not {both[NEW] for both in rotation.generations.values()} & set(bundle["generations"])
+
+
+def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Changes, rotation: Rotation) -> list[_Input]:
     """Return the files that a process reads, with the input of the reload table that names each."""
     found = []
     for edge in TRUST:
         row = hosts.read_by(on, edge) if edge.component == process else None
         if row and row.name in observed["bundles"]:
-            changed_at = observed["bundles"][row.name]["changed_at"]
+            seen = observed["bundles"][row.name]
+            changed_at = 0.0 if wrote_itself(process, seen, rotation) else seen["changed_at"]
             found.append(_Input(hosts.input_of(edge, row), row.path, changed_at, row.name in changes.bundles))
     for name, pair in hosts.pairs(on).items():
         if _LEAF[name].component == process and name in observed["pairs"]:
-            changed_at = observed["pairs"][name]["changed_at"]
+            # The kubelet renews its own certificate and loads what it has written.
+            changed_at = 0.0 if pair.store == KUBELET else observed["pairs"][name]["changed_at"]
             found.append(_Input(_LEAF_INPUT.get(pair.store, "leaf"), pair.certificate_path, changed_at, name in changes.leaves))
     if process == "kube-controller-manager" and SIGNER in observed["copies"]:
         seen = observed["copies"][SIGNER]
