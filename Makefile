@@ -23,6 +23,8 @@ COLLECTIONS := $(shell $(WORKSPACE) collections)
 IN_VENV := PATH="$(VENV)/bin:$$PATH"
 WITH_KUBECTL := export KUBECTL="$${KUBECTL:-$$($(VENV)/bin/python tests/tools/kubectl_path.py)}";
 BED := $(IN_VENV) $(VENV)/bin/python tests/beds/loopback/bed.py
+# The beds share where their binaries come from.
+KUBEADM_BED := $(IN_VENV) PYTHONPATH=tests/beds/loopback $(VENV)/bin/python tests/beds/kubeadm/bed.py
 
 export ANSIBLE_CONFIG := $(CURDIR)/tests/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
@@ -39,7 +41,7 @@ TOGETHER := integration sanity unit next-core unit-oldest unit-minimum lint buil
 ALONE := rotation-test
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core rotation-test up status down demo bench test test-next test-all clean clean-cache
+	next-core rotation-test up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -104,6 +106,18 @@ status: venv ## show the loopback bed's processes
 
 down: venv ## stop the loopback bed and remove it
 	$(BED) down
+
+nodes:
+	@tests/tools/need_programs.sh podman=podman runc=runc debootstrap=debootstrap ssh=openssh-client
+
+kubeadm-up: venv nodes ## start the kubeadm bed: podman nodes, needs root
+	$(KUBEADM_BED) up
+
+kubeadm-status: venv ## show the kubeadm bed's nodes and pods
+	$(KUBEADM_BED) status
+
+kubeadm-down: venv ## stop the kubeadm bed and remove it
+	$(KUBEADM_BED) down
 
 demo: venv balancer ## bring up a control plane, rotate its three CAs under load, show the result
 	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/demo.py

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import glob
 import json
 import os
 import time
@@ -29,6 +30,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import pair_matches
 
 PARALLEL = 8
+POD_TRUST = "/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/ca.crt"
 PAIR_FACTS = ("subject", "common_name", "organizations", "not_after", "remaining_days", "fingerprint_sha256", "sans")
 _FRONT_PROXY_HEADERS = {"X-Remote-User": items.CANARY_USER, "X-Remote-Group": "system:authenticated"}
 _WHO_AM_I = tls.Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
@@ -64,7 +66,16 @@ class Observer(t.NamedTuple):
         if not everything:
             return {**files_seen, "processes": {}, "endpoints": {}, "etcd_leader": False, "version": ""}
         processes = {process.name: self._process(process.name) for process in hosts.processes(self.on)}
-        return {**files_seen, "processes": processes, **self._endpoints()}
+        return {**files_seen, "processes": processes, **self._endpoints(), "volumes": self._volumes()}
+
+    def _volumes(self) -> dict[str, list[str]]:
+        """Return path → generations of every copy of kube-root-ca.crt in a running pod's projected volume."""
+        found = {}
+        for path in glob.glob(POD_TRUST) if "kubelet" in self.on.components else []:
+            content = files.read(path)
+            if content is not None:  # its pod may end at any time
+                found[path] = [self.generations.of_anchor(block) for block in _pem.certificates(content.decode("utf-8", "replace"), path)]
+        return found
 
     def _pair(self, pair: Pair, now: t.Any) -> dict[str, t.Any]:
         path = pair.certificate_path

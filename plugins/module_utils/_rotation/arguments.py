@@ -67,12 +67,32 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
     clean = [{"ask": "clean", "generations": [both[OLD] for both in args.rotation.generations.values()]}] if last else []
     return {
         "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
-        "todo": {name: {**_todo(on, todo[name], args), "gate": gates.host_gate(on, expected[name], args.rotation, published) + clean,
+        "todo": {name: {**_todo(on, todo[name], args), "gate": [*gates.host_gate(on, expected[name], args.rotation, published), *clean,
+                                   *_volumes(on, phase, expected[name], args)],
                         "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves]}
                  for name, on in args.on.items()},
         "waves": _waves(args, todo, proves_all=first or last),
         "objects": _objects(args, phase, expected),
+        "workloads": _workloads(args, phase, expected),
     }
+
+
+def _workloads(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
+    """Return the mark of what pods trust after the phase; empty where it does not change, or where no host runs pods."""
+    if phase.side != CLIENTS or "kubernetes" not in args.rotation.generations or not any(_runs_pods(on) for on in args.on.values()):
+        return ""
+    return "+".join(next(one["bundles"]["kubernetes"]["generations"] for one in expected.values() if "kubernetes" in one["bundles"]))
+
+
+def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
+    """Say what the volumes of the host's pods hold once what the controller-manager publishes has come to them."""
+    if phase.side != CLIENTS or not _runs_pods(on) or "kubernetes" not in args.rotation.generations:
+        return []
+    return [{"ask": "volumes", "generations": expected["bundles"]["kubernetes"]["generations"]}]
+
+
+def _runs_pods(on: hosts.Host) -> bool:
+    return "kubelet" in on.components
 
 
 def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result:

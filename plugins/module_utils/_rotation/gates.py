@@ -16,6 +16,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``clean``: no file of the host holds a CA or a leaf of ``generations`` (needs an observation with ``files``);
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
 * ``holds_at_least``: object ``name`` holds ``generations``, whatever else;
+* ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
@@ -145,6 +146,12 @@ def _holds(expectation: Expectation, observed: Observation) -> str:
     return ""
 
 
+def _volumes(expectation: Expectation, observed: Observation) -> str:
+    wanted = set(expectation["generations"])
+    return next((f"{path} holds {', '.join(held) or 'nothing we know'}, wanted {', '.join(sorted(wanted))}"
+                 for path, held in sorted(observed["volumes"].items()) if set(held) != wanted), "")
+
+
 def _signs(expectation: Expectation, observed: Observation) -> str:
     seen = observed["signed_by"]
     return "" if seen == expectation["generation"] else f"{seen or 'a foreign CA'} signs, not {expectation['generation']}"
@@ -152,5 +159,5 @@ def _signs(expectation: Expectation, observed: Observation) -> str:
 
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
-    "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs,
+    "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
 }

@@ -12,13 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "loopback"))  # the beds share where binaries come from
-
-from kubeadm_bed import cluster, images, node_binaries, nodes, topology  # noqa: E402
-from kubeadm_bed.commands import podman, run  # noqa: E402
-from loopback_bed.errors import BedError  # noqa: E402
-from loopback_bed.places import cache_of  # noqa: E402
-from loopback_bed.progress import Progress  # noqa: E402
+from kubeadm_bed import cluster, images, node_binaries, nodes, topology
+from kubeadm_bed.commands import podman, run
+from loopback_bed.errors import BedError
+from loopback_bed.places import cache_of
+from loopback_bed.progress import Progress
 
 
 def _bed() -> nodes.Bed:
@@ -78,7 +76,8 @@ def _down(_arguments: argparse.Namespace) -> None:
 
 def _ssh(arguments: argparse.Namespace) -> None:
     bed = _bed()
-    argv = ["ssh", "-i", str(bed.key), "-o", f"UserKnownHostsFile={bed.key.parent}/known_hosts", f"root@{topology.node(arguments.node).address}"]
+    options = ["-i", str(bed.key), "-o", f"UserKnownHostsFile={bed.key.parent}/known_hosts"]
+    argv = ["ssh", *options, f"root@{topology.node(arguments.node).address}"]
     raise SystemExit(subprocess.run([*argv, *arguments.argv], check=False).returncode)
 
 

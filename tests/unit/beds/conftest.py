@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bed's code is found as bed.py finds it: beside bed.py."""
+"""The beds' code is found as each bed.py finds it: beside bed.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 LOOPBACK = Path(__file__).resolve().parents[2] / "beds" / "loopback"
-sys.path.insert(0, str(LOOPBACK))
+sys.path[:0] = [str(LOOPBACK), str(LOOPBACK.with_name("kubeadm"))]
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def root_file_system(cache: Path, progress: Progress) -> Path:
     run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", RELEASE, str(draft), _mirror())
     shutil.copytree("/etc/apt/apt.conf.d", draft / "etc/apt/apt.conf.d", dirs_exist_ok=True)
     shutil.copy("/etc/resolv.conf", draft / "etc/resolv.conf")
-    run("chroot", str(draft), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *LATER_PACKAGES)
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *LATER_PACKAGES)
+    run("chroot", str(draft), "env", "DEBIAN_FRONTEND=noninteractive", *install)
     draft.rename(target)
     return target
 

@@ -29,8 +29,20 @@ PACKAGES = {
     "ctr": ("containerd", f"{_CONTAINERD}/cmd/ctr", "-s -w", 5),
 }
 # The pause container does nothing but wait for its end.
-_PAUSE = 'package main\n\nimport (\n\t"os"\n\t"os/signal"\n\t"syscall"\n)\n\nfunc main() {\n\tstop := make(chan os.Signal, 1)\n' \
-         '\tsignal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)\n\t<-stop\n}\n'
+_PAUSE = """package main
+
+import (
+\t"os"
+\t"os/signal"
+\t"syscall"
+)
+
+func main() {
+\tstop := make(chan os.Signal, 1)
+\tsignal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+\t<-stop
+}
+"""
 
 
 def obtain(environment: t.Mapping[str, str], cache: Path, progress: Progress) -> tuple[dict[str, Path], versions.Version]:

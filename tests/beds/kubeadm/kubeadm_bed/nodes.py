@@ -14,19 +14,20 @@ import typing as t
 from pathlib import Path
 
 import jinja2
+
 from kubeadm_bed import topology
 from kubeadm_bed.commands import inside, podman, run, wait
 from kubeadm_bed.topology import Node
 from loopback_bed.progress import Progress
 
-TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"), trim_blocks=True, keep_trailing_newline=True,
-                               undefined=jinja2.StrictUndefined)
+TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"), trim_blocks=True,
+                               keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
 BOOT_SECONDS = 120
 # More than any other process of the machine: version 1 control groups give all containers together the weight of one process.
 CPU_SHARES = 16384
 _LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=8192:8192")
-_FLAGS = (*_LIMITS, "--privileged", "--cgroupns=private", "--systemd=false", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
-          "-e", "container=podman", "--network", topology.NETWORK)
+_FLAGS = (*_LIMITS, "--privileged", "--cgroupns=private", "--systemd=false", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock",
+          "--tmpfs", "/tmp:exec", "-e", "container=podman", "--network", topology.NETWORK)
 
 
 class Bed(t.NamedTuple):
@@ -63,8 +64,8 @@ def prepare(bed: Bed, image: str, archive: Path, version: str, names: t.Sequence
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rekey", "-f", str(key))
     if podman("network", "exists", topology.NETWORK, check=False).returncode:
         podman("network", "create", "--subnet", topology.SUBNET, "--disable-dns", topology.NETWORK)
-    bed.record.write_text(json.dumps({"image": image, "archive": str(archive), "version": version, "nodes": [one.name for one in names]}),
-                          encoding="utf-8")
+    record = {"image": image, "archive": str(archive), "version": version, "nodes": [one.name for one in names]}
+    bed.record.write_text(json.dumps(record), encoding="utf-8")
 
 
 def nodes_of(bed: Bed) -> list[Node]:
@@ -92,8 +93,9 @@ def balancer(bed: Bed) -> None:
     servers = [one for one in nodes_of(bed) if one.control_plane]
     config = TEMPLATES.get_template("haproxy.cfg.j2").render(servers=servers, port=topology.API_PORT, state_port=topology.STATE_PORT)
     (bed.directory / "haproxy.cfg").write_text(config, encoding="utf-8")
-    podman("run", "-d", "--replace", "--name", topology.BALANCER.container, "--network", topology.NETWORK, "--ip", topology.BALANCER.address,
-           *_LIMITS, "-v", f"{bed.directory}/haproxy.cfg:/etc/haproxy/haproxy.cfg:ro", bed.read()["image"],
+    podman("run", "-d", "--replace", "--name", topology.BALANCER.container, "--network", topology.NETWORK,
+           "--ip", topology.BALANCER.address, *_LIMITS,
+           "-v", f"{bed.directory}/haproxy.cfg:/etc/haproxy/haproxy.cfg:ro", bed.read()["image"],
            "haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg")
     shares = Path("/sys/fs/cgroup/cpu/libpod_parent/cpu.shares")
     if shares.exists():
