@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+
 from kubeadm_bed import topology
 
 TEMPLATES = Path(topology.__file__).resolve().parent / "templates"
