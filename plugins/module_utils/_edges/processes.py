@@ -28,6 +28,11 @@ def started(pid: int) -> float | None:
     return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def pass_tick() -> None:
+    """Let the clock pass by which the kernel stamps starts: what starts from now on is seen to be younger than what was just written."""
+    time.sleep(3 / os.sysconf("SC_CLK_TCK"))
+
+
 def find(name: str, argument: str) -> int:
     """Return the id of the oldest process whose program is called *name* and that has *argument* in an argument; 0 for none."""
     found = []

@@ -15,6 +15,7 @@ import concurrent.futures
 import time
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import processes
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.services import Manager, Service
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -49,6 +50,7 @@ def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> li
     :raises PkiError: when the service manager fails, or when no younger process is seen within START_SECONDS.
     """
     after = {}
+    processes.pass_tick()
     for group in reversed(_groups(services)):
         _together(manager.start, [services[process] for process in group])
         after.update({process: _young(manager, services[process], before[process]) for process in group})

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import processes
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import restart as edge
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.services import Service
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -58,6 +61,18 @@ def test_what_does_not_run_is_started_and_not_stopped():
     done = {one["name"]: one["reasons"] for one in restart(book, ALL)}
     assert ("stop", "etcd.service") not in book.said
     assert done == {"etcd": ["started"], "kube-scheduler": ["started"], "kube-apiserver": ["process 7 replaced"]}
+
+
+def test_what_starts_right_after_a_write_is_seen_to_be_younger(tmp_path):
+    """The kernel stamps starts in hundredths of a second, rounded down; a file's time is finer."""
+    written = tmp_path / "ca.crt"
+    for _number in range(20):
+        written.write_text("new")
+        processes.pass_tick()
+        with subprocess.Popen(["sleep", "60"]) as process:
+            born = processes.started(process.pid)
+            process.kill()
+        assert born >= written.stat().st_mtime
 
 
 def test_where_one_cannot_be_stopped_nothing_stays_down():
