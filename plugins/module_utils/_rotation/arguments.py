@@ -62,13 +62,11 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
     todo = {name: actions(on, args.observed[name], phase, args.rotation) for name, on in args.on.items()}
     expected = {name: predict(on, args.observed[name], todo[name], args.rotation, args.observed[name]["clock"])
                 for name, on in args.on.items()}
-    published = gates.published_after(ROTATION, phase.name)
     first, last = phase == ROTATION[0], phase == ROTATION[-1]
     clean = [{"ask": "clean", "generations": [both[OLD] for both in args.rotation.generations.values()]}] if last else []
     return {
         "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
-        "todo": {name: {**_todo(on, todo[name], args), "gate": [*gates.host_gate(on, expected[name], args.rotation, published), *clean,
-                                   *_volumes(on, phase, expected[name], args)],
+        "todo": {name: {**_todo(on, todo[name], args), "gate": _host_gate(on, phase, expected[name], args) + clean,
                         "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves]}
                  for name, on in args.on.items()},
         "waves": _waves(args, todo, proves_all=first or last),
@@ -82,6 +80,11 @@ def _workloads(args: Arguments, phase: Phase, expected: t.Mapping[str, Observati
     if phase.side != CLIENTS or "kubernetes" not in args.rotation.generations or not any(_runs_pods(on) for on in args.on.values()):
         return ""
     return "+".join(next(one["bundles"]["kubernetes"]["generations"] for one in expected.values() if "kubernetes" in one["bundles"]))
+
+
+def _host_gate(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
+    published = gates.published_after(ROTATION, phase.name)
+    return [*gates.host_gate(on, expected, args.rotation, published), *_volumes(on, phase, expected, args)]
 
 
 def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
