@@ -21,7 +21,7 @@ from loopback_bed.progress import Progress
 
 def _bed() -> nodes.Bed:
     named = os.environ.get("REKEY_KUBEADM_BED_DIR")
-    return nodes.Bed(Path(named).expanduser() if named else cache_of(os.environ) / "beds" / "kubeadm")
+    return nodes.Bed(Path(named).expanduser() if named else cache_of(os.environ) / "beds" / f"kubeadm{topology.NUMBER}")
 
 
 def _nodes(arguments: argparse.Namespace) -> None:
@@ -82,7 +82,7 @@ def _ssh(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bed.py", description=__doc__, epilog="REKEY_KUBEADM_BED_DIR says where the bed lives.")
+    parser = argparse.ArgumentParser(prog="bed.py", description=__doc__, epilog="REKEY_KUBEADM_BED numbers beds side by side.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function, text in (
             ("up", _up, "boot, init, join all"), ("nodes", _nodes, "boot the nodes only"), ("init", _init, "kubeadm init on cp1"),

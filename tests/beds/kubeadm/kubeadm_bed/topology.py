@@ -2,20 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which nodes a bed has, and their addresses. Pure."""
+"""Which nodes a bed has, and their addresses. ``REKEY_KUBEADM_BED`` (0 to 9) numbers beds that live side by side. Pure."""
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-NETWORK = "rekey-kubeadm"
-SUBNET = "10.123.0.0/24"
+NUMBER = int(os.environ.get("REKEY_KUBEADM_BED") or "0")
+NETWORK = f"rekey{NUMBER}-kubeadm"
+_NETWORK_PREFIX = f"10.123.{NUMBER}"
+SUBNET = f"{_NETWORK_PREFIX}.0/24"
 POD_NETWORK = "10.244.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 DNS_SERVICE = "10.96.0.10"
 API_PORT = 6443
 STATE_PORT = 8404  # the balancer's page that says which API server it uses
-PREFIX = "rekey-"
+PREFIX = f"rekey{NUMBER}-"
 
 
 class Node(t.NamedTuple):
@@ -41,7 +44,7 @@ class Node(t.NamedTuple):
         return self.name.startswith("cp")
 
 
-BALANCER = Node("lb", "10.123.0.10", 10)
+BALANCER = Node("lb", f"{_NETWORK_PREFIX}.10", 10)
 ENDPOINT = f"{BALANCER.address}:{API_PORT}"
 
 
@@ -51,7 +54,7 @@ def node(name: str) -> Node:
     if kind not in ("cp", "w") or not digits or not 1 <= int(digits) <= 9:
         raise ValueError(f"{name}: nodes are called cp1 to cp9 and w1 to w9")
     number = (10 if kind == "cp" else 20) + int(digits)
-    return Node(name, f"10.123.0.{number}", number)
+    return Node(name, f"{_NETWORK_PREFIX}.{number}", number)
 
 
 def nodes(control_planes: int, workers: int) -> list[Node]:
