@@ -108,7 +108,7 @@ def key_lines(bed: Bed) -> set[str]:
 
 
 def test_a_provisioned_bed_is_as_it_must_be(bed: Bed) -> None:
-    judged = judge.judge(bed)
+    judged = judge.judge(judge.scene_of(bed))
     assert judged.problems == []
     assert {len(row.verdicts) for row in judged.rows} == {1}
 
@@ -166,10 +166,10 @@ def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, pl
         load = finish()
     assert load["requests_failed"] == 0, (tmp_path / "load.log").read_text(encoding="utf-8")
     assert all(client["requests"] for client in load["clients"].values())
-    judged = judge.judge(bed)
+    judged = judge.judge(judge.scene_of(bed))
     assert judged.problems == []
     assert {len(row.verdicts) for row in judged.rows} == {2}
-    newest = judge.generations(bed)["kubernetes"][-1]
+    newest = judge.generations(bed.directory / "authority")["kubernetes"][-1]
     assert judge_openssl.fingerprints(published_authority(bed, tmp_path)) == [judge_openssl.fingerprint(newest.pem)]
     # One window in which trust comes and one in which it goes, on each host.
     assert {name: played.summary["restarts"][name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
@@ -210,7 +210,7 @@ def test_a_killed_run_goes_on_and_stops_where_it_is_told_to(bed: Bed, play: Play
     with playing.load(bed, tmp_path) as finish:
         kill_in_phase(bed, 2, extra([AGAIN, LIVE]), tmp_path / "killed.log")
         play(playing.ROTATE, UNTIL_DISTRUST)
-        stopped = judge.judge(bed)
+        stopped = judge.judge(judge.scene_of(bed))
         assert {tuple(row.verdicts.values()) for row in stopped.rows if row.authority != "etcd"} == {("refused", "accepted", "accepted")}
         assert {problem for problem in stopped.problems if "signed" in problem or "serves" in problem} == set()
         # The judge is not blind: the generation that is still trusted is what it complains of.
@@ -219,7 +219,7 @@ def test_a_killed_run_goes_on_and_stops_where_it_is_told_to(bed: Bed, play: Play
         play(playing.ROTATE)
         load = finish()
     assert load["requests_failed"] == 0, (tmp_path / "load.log").read_text(encoding="utf-8")
-    judged = judge.judge(bed)
+    judged = judge.judge(judge.scene_of(bed))
     assert judged.problems == []
     assert {(row.authority, len(row.verdicts)) for row in judged.rows} == {("kubernetes", 3), ("front-proxy", 3), ("etcd", 2)}
     assert ids() == before

@@ -52,7 +52,7 @@ def rotate(bed: Bed, authorities: t.Sequence[str], folder: Path, progress: Progr
     if played.status:
         raise BedError(f"the rotation failed, and its output ends so:\n{played.last_lines}", f"All of it is in {played.log}.")
     progress.say("Judging: every endpoint is asked with clients of every generation, every file and object is read")
-    judged = judge.judge(bed)
+    judged = judge.judge(judge.scene_of(bed))
     print("\n".join(judged.lines()), flush=True)
     return Outcome(summary(played.summary, load, judged), load, problems(load, judged))
 

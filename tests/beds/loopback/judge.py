@@ -39,7 +39,7 @@ ADMINISTRATOR = "kubernetes-admin"
 SUBJECTS = {"kubernetes": "/O=system:masters/CN=judge", "etcd": "/CN=judge", "front-proxy": "/CN=front-proxy-client"}
 _HEADERS = {"front-proxy": (f"X-Remote-User: {ADMINISTRATOR}", "X-Remote-Group: system:masters")}
 _INLINE = re.compile(r"(?:certificate-authority-data|client-certificate-data)\"?:\s*\"?([A-Za-z0-9+/=]+)")
-_NOT_PKI = ("etcd-data", "log")
+_NOT_PKI = frozenset({"etcd-data", "log"})
 _LIMIT_SECONDS = 60
 _POLL_SECONDS = 0.5
 _LARGEST_FILE = 1 << 20
@@ -64,6 +64,24 @@ ENDPOINTS = (
     Endpoint("kube-controller-manager", topology.CONTROLLER_MANAGER, topology.CONTROLLER_MANAGER_PORT, "/configz", ("kubernetes",), ""),
     Endpoint("kube-scheduler", topology.SCHEDULER, topology.SCHEDULER_PORT, "/configz", ("kubernetes",), ""),
 )
+
+
+class Listener(t.NamedTuple):
+    """An endpoint on one host; ``within`` is a command that runs another one in that host's network."""
+
+    name: str
+    endpoint: Endpoint
+    address: str
+    within: tuple[str, ...] = ()
+
+
+class Scene(t.NamedTuple):
+    """What is judged: a cluster, whatever it is made of."""
+
+    authority: Path  # the authority host's directory
+    listeners: tuple[Listener, ...]
+    directories: tuple[tuple[Path, frozenset[str]], ...]  # a host's directory, and the names in it that are not PKI
+    kubectl: tuple[str | Path, ...]  # the command, as an administrator
 
 
 class Generation(t.NamedTuple):
@@ -117,35 +135,45 @@ class Judgement(t.NamedTuple):
         return text
 
 
-def generations(bed: Bed) -> dict[str, list[Generation]]:
+def scene_of(bed: Bed) -> Scene:
+    """Return the loopback bed as what is to be judged."""
+    kubeconfig = bed.kubernetes_dir(topology.HOSTS[0].name) / "admin.kubeconfig"
+    return Scene(
+        bed.directory / "authority",
+        tuple(Listener(f"{host.name}/{endpoint.name}", endpoint, host.address)
+              for endpoint in ENDPOINTS for host in topology.hosts_of(endpoint.process)),
+        tuple((bed.directory / host.name, _NOT_PKI) for host in topology.HOSTS),
+        (bed.binaries / "kubectl", "--kubeconfig", kubeconfig))
+
+
+def generations(authority_directory: Path) -> dict[str, list[Generation]]:
     """Return authority to its generations, oldest first; retired ones are among them."""
     found = {}
     for authority in SUBJECTS:
-        directory = bed.directory / "authority" / authority
+        directory = authority_directory / authority
         paths = sorted((*directory.glob("*.crt"), *directory.glob("retired/*.crt")), key=lambda path: path.stem)
         found[authority] = [Generation(authority, path.stem, Client(path, path.with_suffix(".key"))) for path in paths]
     return found
 
 
 class Judge:
-    """Asks one bed. Its own keys are in *folder*, which is private and goes when the judge does."""
+    """Asks one cluster. Its own keys are in *folder*, which is private and goes when the judge does."""
 
-    def __init__(self, bed: Bed, folder: Path) -> None:
-        self._bed = bed
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        self._scene = scene
         self._folder = folder
         self._key = openssl.new_key(folder / "judge.key")
-        self.generations = generations(bed)
+        self.generations = generations(scene.authority)
         self._clients = {(one.authority, one.stamp): openssl.client(folder, one.ca, self._key, SUBJECTS[one.authority])
                          for all_of_it in self.generations.values() for one in all_of_it}
 
     def rows(self) -> list[Row]:
         """Ask every endpoint with a client of every generation."""
-        return [Row(f"{host.name}/{endpoint.name}", authority, self._ask(host, endpoint, authority))
-                for endpoint in ENDPOINTS for host in topology.hosts_of(endpoint.process) for authority in endpoint.judges]
+        return [Row(one.name, authority, self._ask(one, authority)) for one in self._scene.listeners for authority in one.endpoint.judges]
 
-    def _ask(self, host: topology.Host, endpoint: Endpoint, authority: str) -> dict[str, str]:
-        question = Question(host.address, endpoint.port, endpoint.path, _HEADERS.get(authority, ()), endpoint.body)
-        return {one.stamp: openssl.ask(question, self._clients[authority, one.stamp]) for one in self.generations[authority]}
+    def _ask(self, one: Listener, authority: str) -> dict[str, str]:
+        question = Question(one.address, one.endpoint.port, one.endpoint.path, _HEADERS.get(authority, ()), one.endpoint.body, one.within)
+        return {ca.stamp: openssl.ask(question, self._clients[authority, ca.stamp]) for ca in self.generations[authority]}
 
     def newest(self, authority: str) -> Generation:
         """Return the generation that must be in use."""
@@ -158,25 +186,23 @@ class Judge:
     def serving_problems(self) -> list[str]:
         """Verify what is served against every generation."""
         problems = []
-        for endpoint in (endpoint for endpoint in ENDPOINTS if endpoint.serves):
-            for host in topology.hosts_of(endpoint.process):
-                where = f"{host.name}/{endpoint.name}"
-                chain = openssl.served_chain(host.address, endpoint.port)
-                if not chain:
-                    problems.append(f"{where} serves nothing")
-                    continue
-                *others, newest = self.generations[endpoint.serves]
-                why = openssl.verifies(self._folder, chain, newest.ca.certificate, host.address)
-                problems += [f"{where}: what it serves does not verify against {endpoint.serves} {newest.stamp}: {why}"] if why else []
-                problems += [f"{where}: what it serves verifies against {endpoint.serves} {one.stamp}" for one in others
-                             if not openssl.verifies(self._folder, chain, one.ca.certificate, host.address)]
+        for one in (one for one in self._scene.listeners if one.endpoint.serves):
+            chain = openssl.served_chain(one.address, one.endpoint.port, one.within)
+            if not chain:
+                problems.append(f"{one.name} serves nothing")
+                continue
+            *others, newest = self.generations[one.endpoint.serves]
+            why = openssl.verifies(self._folder, chain, newest.ca.certificate, one.address)
+            problems += [f"{one.name}: what it serves does not verify against {newest.authority} {newest.stamp}: {why}"] if why else []
+            problems += [f"{one.name}: what it serves verifies against {ca.authority} {ca.stamp}" for ca in others
+                         if not openssl.verifies(self._folder, chain, ca.ca.certificate, one.address)]
         return problems
 
     def file_problems(self) -> list[str]:
         """Look into every file of every host for generations that must be gone, and for what a rotation must not leave behind."""
         problems, sources = [], {}
-        for host in topology.HOSTS:
-            for path in _files(self._bed.directory / host.name):
+        for directory, skipped in self._scene.directories:
+            for path in _files(directory, skipped):
                 if path.suffix == ".pending":
                     problems.append(f"{path} is left over")
                 for pem in _certificates(path):
@@ -190,12 +216,11 @@ class Judge:
         return problems
 
     def kubectl(self, *arguments: str, given: str = "") -> str:
-        """Run kubectl as the administrator of the first host.
+        """Run kubectl as an administrator.
 
         :raises subprocess.CalledProcessError: when it fails.
         """
-        kubeconfig = self._bed.kubernetes_dir(topology.HOSTS[0].name) / "admin.kubeconfig"
-        return subprocess.run([self._bed.binaries / "kubectl", "--kubeconfig", kubeconfig, "--request-timeout=30s", *arguments],
+        return subprocess.run([*self._scene.kubectl, "--request-timeout=30s", *arguments],
                               input=given, capture_output=True, text=True, check=True).stdout
 
     def object_problems(self) -> list[str]:
@@ -245,10 +270,10 @@ class Judge:
             f"a new namespace is given {len(published)} certificates, not just kubernetes {newest.stamp}"]
 
 
-def _files(directory: Path) -> t.Iterator[Path]:
+def _files(directory: Path, skipped: t.Container[str]) -> t.Iterator[Path]:
     for folder, folders, names in os.walk(directory):
         if Path(folder) == directory:
-            folders[:] = [name for name in folders if name not in _NOT_PKI]
+            folders[:] = [name for name in folders if name not in skipped]
         yield from (Path(folder, name) for name in names)
 
 
@@ -276,10 +301,10 @@ def _eventually(look: t.Callable[[], str]) -> str:
     return found
 
 
-def judge(bed: Bed) -> Judgement:
-    """Judge a bed whose rotation is finished."""
+def judge(scene: Scene) -> Judgement:
+    """Judge a cluster whose rotation is finished."""
     with tempfile.TemporaryDirectory(prefix="judge-") as folder:
-        asking = Judge(bed, Path(folder))
+        asking = Judge(scene, Path(folder))
         rows = asking.rows()
         problems = [f"{row.endpoint}: {row.authority} {stamp} {verdict}" for row in rows if not (row.newest_accepted and row.others_refused)
                     for stamp, verdict in row.verdicts.items()]
@@ -297,7 +322,7 @@ def main() -> int:
     if not bed.record.exists():
         print(f"judge: there is no bed in {bed.directory}", file=sys.stderr)
         return 1
-    found = judge(bed)
+    found = judge(scene_of(bed))
     print("\n".join([*found.lines(), "", *(found.problems or ["no problem"])]))
     return 1 if found.problems else 0
 

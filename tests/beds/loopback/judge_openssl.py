@@ -39,18 +39,19 @@ class Client(t.NamedTuple):
 
 
 class Question(t.NamedTuple):
-    """A request to an endpoint, and what an accepted client's headers add to it."""
+    """A request to an endpoint, and what an accepted client's headers add to it; ``within`` enters another network before."""
 
     address: str
     port: int
     path: str
     headers: tuple[str, ...] = ()
     body: str = ""
+    within: tuple[str, ...] = ()
 
 
-def run(*arguments: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, given: str = "", within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run openssl; a failure is an answer like any other."""
-    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+    return subprocess.run([*within, "openssl", *arguments], input=given, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
 
 
 def need(*arguments: str | Path, given: str = "") -> str:
@@ -103,9 +104,9 @@ def from_ca(ca: Path, certificates: t.Sequence[Path]) -> list[Path]:
     return [Path(line.removesuffix(": OK")) for line in said.splitlines() if line.endswith(": OK")]
 
 
-def served_chain(address: str, port: int) -> list[str]:
+def served_chain(address: str, port: int, within: tuple[str, ...] = ()) -> list[str]:
     """Return what the endpoint serves, leaf first; nothing where nobody answers."""
-    done = run("s_client", "-connect", f"{address}:{port}", "-showcerts")
+    done = run("s_client", "-connect", f"{address}:{port}", "-showcerts", within=within)
     return CERTIFICATE.findall(done.stdout)
 
 
@@ -136,7 +137,7 @@ def ask(question: Question, using: Client) -> str:
 def _ask(question: Question, using: Client) -> str:
     lines = [f"{'POST' if question.body else 'GET'} {question.path} HTTP/1.1", f"Host: {question.address}", "Connection: close",
              *question.headers, f"Content-Length: {len(question.body)}", "", question.body]
-    argv = ["openssl", "s_client", "-connect", f"{question.address}:{question.port}", "-tls1_2", "-quiet",
+    argv = [*question.within, "openssl", "s_client", "-connect", f"{question.address}:{question.port}", "-tls1_2", "-quiet",
             "-cert", using.certificate, "-key", using.key]
     try:
         done = subprocess.run(argv, input="\r\n".join(lines).encode(), capture_output=True, check=False, timeout=ANSWER_SECONDS)

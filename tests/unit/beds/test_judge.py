@@ -64,7 +64,7 @@ def fixture_bed(tmp_path: Path, authority: Path) -> Bed:
 def fixture_asking(bed: Bed, tmp_path: Path) -> judge.Judge:
     folder = tmp_path / "judge"
     folder.mkdir()
-    return judge.Judge(bed, folder)
+    return judge.Judge(judge.scene_of(bed), folder)
 
 
 def ca(authority: Path, stamp: str) -> str:
