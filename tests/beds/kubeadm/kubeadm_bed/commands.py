@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import time
 import typing as t
+from pathlib import Path
 
 from loopback_bed.errors import BedError
 
@@ -30,13 +31,27 @@ def podman(*argv: str, **more: t.Any) -> subprocess.CompletedProcess[bytes]:
     return run(*PODMAN, *argv, **more)
 
 
-def inside(container: str, *argv: str, **more: t.Any) -> str:
-    """Run a command in a container and return its output; :raises BedError: when it fails.
+def process_of(container: str) -> str:
+    """Return the id of a container's first process; :raises BedError: when there is no such container."""
+    return podman("inspect", "--format", "{{.State.Pid}}", container).stdout.decode().strip()
 
-    By nsenter, which takes milliseconds where ``podman exec`` takes a third of a second.
+
+def root_of(container: str) -> Path:
+    """Return the container's root file system as this machine sees it."""
+    return Path("/proc", process_of(container), "root")
+
+
+def entering(container: str, namespaces: str = "muinp") -> tuple[str, ...]:
+    """Return the command that runs another one in the container's namespaces (nsenter's letters).
+
+    It takes milliseconds where ``podman exec`` takes a third of a second.
     """
-    pid = podman("inspect", "--format", "{{.State.Pid}}", container).stdout.decode().strip()
-    return run("nsenter", "-t", pid, "-m", "-u", "-i", "-n", "-p", "--", *argv, **more).stdout.decode("utf-8", "replace")
+    return ("nsenter", "-t", process_of(container), *(f"-{letter}" for letter in namespaces), "--")
+
+
+def inside(container: str, *argv: str, **more: t.Any) -> str:
+    """Run a command in a container and return its output; :raises BedError: when it fails."""
+    return run(*entering(container), *argv, **more).stdout.decode("utf-8", "replace")
 
 
 def wait(what: str, look: t.Callable[[], bool], seconds: float) -> None:

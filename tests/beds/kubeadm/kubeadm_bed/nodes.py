@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2
 
 from kubeadm_bed import topology
-from kubeadm_bed.commands import inside, podman, run, wait
+from kubeadm_bed.commands import entering, inside, podman, run, wait
 from kubeadm_bed.topology import Node
 from loopback_bed.progress import Progress
 
@@ -126,8 +126,7 @@ def put(one: Node, path: str, content: bytes, mode: str) -> None:
 
 
 def _answers(one: Node) -> bool:
-    pid = podman("inspect", "--format", "{{.State.Pid}}", one.container).stdout.decode().strip()
-    return run("nsenter", "-t", pid, "-m", "-n", "-p", "--", "ctr", "version", check=False).returncode == 0
+    return run(*entering(one.container, "mnp"), "ctr", "version", check=False).returncode == 0
 
 
 def remove(bed: Bed) -> None:
