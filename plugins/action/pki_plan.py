@@ -43,6 +43,8 @@ def argument_spec() -> dict[str, t.Any]:
         "again": {"type": "bool", "default": False},
         "minimum_age_days": {"type": "int", "default": 30},
         "observed_since": {"type": "float"},
+        "drains": {"type": "bool", "default": False},
+        "graceful_shutdown": {"type": "bool", "default": False},
     }
 
 
@@ -71,8 +73,8 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     missing = sorted(set(on) - set(observed))
     if missing:
         raise PkiError("plan", f"not observed: {', '.join(missing)}", "every host counts; do not use --limit")
-    args = Arguments(on, items.cluster(given["cluster"]), observed, Rotation({}, checks.version(observed)), given["generations"],
-                     given["objects"])
+    args = Arguments(on, items.cluster(given["cluster"]), observed, Rotation({}, checks.version(observed), given["graceful_shutdown"]),
+                     given["generations"], given["objects"])
     if given["purpose"] == "provision":
         return provision_arguments(args, given["authorities"])
     if given["purpose"] in ("phase", "report"):
@@ -86,11 +88,11 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}
     generations = {name: {"old": stand.old, "new": stand.new} for name, stand in wanted.items()}
     args = args._replace(rotation=args.rotation._replace(generations=generations))
-    return {**_overview(args, where, wanted, given["observed_since"]), **(stage_arguments(args) if wanted else {})}
+    return {**_overview(args, where, wanted, given), **(stage_arguments(args) if wanted else {})}
 
 
-def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand], since: float | None) -> dict[str, t.Any]:
-    now = time.time()
+def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    now, since, drains = time.time(), given["observed_since"], given["drains"]
     phases = whole(args.on, args.observed, args.rotation, now) if wanted else []
     return {
         "nothing_to_do": not wanted,
@@ -99,7 +101,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
-        "text": report.lines(phases, wanted),
+        "text": [*report.lines(phases, wanted), *report.outages(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in ROTATION],
         "rotation": args.rotation.generations,
     }

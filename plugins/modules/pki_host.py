@@ -82,7 +82,26 @@ options:
   command:
     description:
       - A command and its arguments that must succeed before the host counts as ready, for example one that asks a balancer
-        whether it sends requests to the host's API server again.
+        whether it sends requests to the host's API server again. It is run on the host.
+    type: list
+    elements: str
+    default: []
+  drain:
+    description:
+      - A command and its arguments that keeps clients away from the host's API server, for example by a balancer's runtime interface.
+        It is run on the host before anything is stopped. Where it fails nothing is stopped.
+    type: list
+    elements: str
+    default: []
+  drain_seconds:
+    description:
+      - How long requests that are under way have to end once O(drain) has succeeded, in seconds.
+    type: int
+    default: 3
+  undrain:
+    description:
+      - A command and its arguments that takes back what O(drain) did. It is run on the host once all that is expected was seen, before
+        O(command). It must succeed when there is nothing to take back, too.
     type: list
     elements: str
     default: []
@@ -218,6 +237,9 @@ def argument_spec() -> dict[str, t.Any]:
         "expect": dicts,
         "timeout": {"type": "int", "default": 180},
         "command": names,
+        "drain": names,
+        "drain_seconds": {"type": "int", "default": 3},
+        "undrain": names,
         "remove_canaries": {"type": "bool", "default": False},
         "scan": {"type": "bool", "default": False},
     }
@@ -255,6 +277,15 @@ def _result(kind: str, one: Options) -> Result:
     return {"kind": kind, **{name: one[name] for name in ("name", "changed", "reasons")}}
 
 
+def drain(params: Options, run: commands.Run) -> None:
+    """Keep clients away; :raises PkiError: where that fails."""
+    why = prove.failure(params["drain"], run)
+    if why:
+        raise PkiError("drain", why, "mend the command; nothing was stopped")
+    if params["drain"]:
+        time.sleep(params["drain_seconds"])
+
+
 def carry_out(params: Options, on: hosts.Host, manager: services.Manager,
               names: t.Mapping[str, str]) -> tuple[Written, list[Result]]:
     """Stop, write and start; return what was written and what was restarted. Whatever happens, nothing stays stopped."""
@@ -283,8 +314,10 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
         processes = [{"kind": "process", "name": name, "changed": True, "reasons": ["is to be restarted"]} for name in names]
         return {"results": [*written.results, *processes], "diff": written.diffs, "waited_seconds": 0.0, "unmet": []}
     begun = time.monotonic()
+    drain(params, execute)
     written, processes = carry_out(params, on, manager, names)
-    proof = prove.until_seen(eye, prove.Wanted(params["expect"], params["scan"], params["command"]), params["timeout"])
+    wanted = prove.Wanted(params["expect"], params["scan"], (params["undrain"], params["command"]))
+    proof = prove.until_seen(eye, wanted, params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)
     if processes:

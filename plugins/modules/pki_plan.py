@@ -88,6 +88,16 @@ options:
       - An authority whose generation is younger has been rotated already and is left alone. A pending rotation always goes on.
     type: int
     default: 30
+  drains:
+    description:
+      - Whether a command keeps clients away from an API server before it is stopped. It is only told of in the plan.
+    type: bool
+    default: false
+  graceful_shutdown:
+    description:
+      - Whether API servers that are static pods get the shutdown flags that they lack, with their next start.
+    type: bool
+    default: false
   observed_since:
     description:
       - The controller's time before the hosts were observed, in seconds since the epoch. The hosts' clocks are compared with it.

@@ -19,6 +19,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils import _kubeconfi
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Bundle, Copy, Pair
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, services, tls
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -124,7 +125,8 @@ class Observer(t.NamedTuple):
 
     def _process(self, name: str) -> dict[str, t.Any]:
         service = self.manager.look(self.service_names.get(name) or name)
-        return {"running": service.running, "pid": service.pid, "started": service.started or 0.0}
+        found: dict[str, t.Any] = {"running": service.running, "pid": service.pid, "started": service.started or 0.0}
+        return {**found, "flags": self.manager.flags(name)} if name == API_SERVER else found
 
     def _endpoints(self) -> dict[str, t.Any]:
         asked = gates.endpoints(self.on)

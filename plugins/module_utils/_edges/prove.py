@@ -21,11 +21,11 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import 
 
 
 class Wanted(t.NamedTuple):
-    """What must be seen: a gate's expectations, whether every file counts, and a command that must succeed (argv or nothing)."""
+    """What must be seen: a gate's expectations, whether every file counts, and then commands that must succeed, one after the other."""
 
     expect: t.Sequence[gates.Expectation]
     scan: bool
-    command: t.Sequence[str]
+    commands: t.Sequence[t.Sequence[str]]
 
 
 class Proof(t.NamedTuple):
@@ -42,13 +42,13 @@ def until_seen(eye: Observer, wanted: Wanted, limit: float) -> Proof:
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
         if wanted.scan:
             seen["files"] = scan(hosts.directories(eye.on), eye.on.state_dir, eye.generations)
-        return [*gates.unmet(wanted.expect, seen), *_failed(wanted.command, eye.run)], seen
+        unmet = gates.unmet(wanted.expect, seen)
+        return unmet or next(([why] for why in (failure(argv, eye.run) for argv in wanted.commands) if why), []), seen
 
     return Proof(*until(look, limit, time.monotonic, time.sleep))
 
 
-def _failed(argv: t.Sequence[str], run: Run) -> list[str]:
-    if not argv:
-        return []
-    code, output, message = run(argv, "")
-    return [f"{' '.join(argv)}: exit status {code}: {(message or output).strip()}"] if code else []
+def failure(argv: t.Sequence[str], run: Run) -> str:
+    """Run a command, if there is one; say why it failed, empty where it did not."""
+    code, output, message = run(argv, "") if argv else (0, "", "")
+    return f"{' '.join(argv)}: exit status {code}: {(message or output).strip()}" if code else ""

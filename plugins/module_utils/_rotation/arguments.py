@@ -14,6 +14,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import (
@@ -67,7 +68,9 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
     return {
         "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
         "todo": {name: {**_todo(on, todo[name], args), "gate": _host_gate(on, phase, expected[name], args) + clean,
-                        "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves]}
+                        "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves],
+                        # In the first phase everywhere: a run that was cut short may have left a host without clients.
+                        "undrain": todo[name].window or (first and API_SERVER in on.components)}
                  for name, on in args.on.items()},
         "waves": _waves(args, todo, proves_all=first or last),
         "objects": _objects(args, phase, expected),
@@ -211,6 +214,7 @@ def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
                     for name, generations in done.bundles.items()],
         "copies": done.copies,
         "restarts": [restart.process for restart in done.restarts],
+        "window": done.window,
         **_moves(on, done),
     }
 
@@ -226,7 +230,7 @@ def _moves(on: hosts.Host, done: Actions) -> Result:
         row = rows[SIGNER]
         key, public = (row.key, row.public) if SIGNER in done.apart else (row.home_key, row.home)
         flags = {"kube-controller-manager": {SIGNER_INPUT: public, "--cluster-signing-key-file": key}}
-    return {"moves": moves, "flags": flags}
+    return {"moves": moves, "flags": {**flags, **done.flags}}
 
 
 def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:

@@ -26,9 +26,10 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import restart_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE, TRUST
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, GRACEFUL
 
 Observation = t.Mapping[str, t.Any]
-WINDOW_PROCESSES = frozenset({"kube-apiserver", "etcd"})
+WINDOW_PROCESSES = frozenset({API_SERVER, "etcd"})
 SIGNER = "signer"
 SIGNER_INPUT = "--cluster-signing-cert-file"
 _LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
@@ -36,10 +37,14 @@ _LEAF = {leaf.name: leaf for leaf in LEAVES}
 
 
 class Rotation(t.NamedTuple):
-    """Which generation of each authority leaves and which comes, and the cluster's version as (major, minor)."""
+    """Which generation of each authority leaves and which comes, and the cluster's version as (major, minor).
+
+    ``graceful``: whether API servers get the shutdown flags of ``_cluster.windows`` with their next start.
+    """
 
     generations: t.Mapping[str, t.Mapping[str, str]]  # authority -> {"old": name, "new": name}
     minor: tuple[int, int]
+    graceful: bool = False
 
     def names(self, authority: str, which: t.Iterable[str]) -> list[str]:
         """Return the generations' names, in the order asked for."""
@@ -63,6 +68,7 @@ class Actions(t.NamedTuple):
     reasons: list[str]
     apart: tuple[str, ...] = ()  # copies that leave their home, because it is going to hold two certificates
     home: tuple[str, ...] = ()  # copies that come home, where only the new generation is left
+    flags: t.Mapping[str, t.Mapping[str, str]] = {}  # process -> flag -> value, from its next start on
 
     @property
     def nothing(self) -> bool:
@@ -88,7 +94,22 @@ def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
     restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}, {*apart, *home}), rotation)
     for restart in restarts:
         reasons += [f"restart {restart.process}: {reason}" for reason in restart.reasons]
-    return Actions(bundles, leaves, copies, restarts, reasons, apart, home)
+    return Actions(bundles, leaves, copies, restarts, reasons, apart, home, _graceful(observed, restarts, rotation, reasons))
+
+
+def lacks_graceful(observed: Observation) -> dict[str, str]:
+    """Return the shutdown flags that the host's API server is started without, as far as its manager knows its flags."""
+    flags = observed["processes"].get(API_SERVER, {}).get("flags") or {}
+    return {name: value for name, value in GRACEFUL.items() if name not in flags} if flags else {}
+
+
+def _graceful(observed: Observation, restarts: t.Iterable[Restart], rotation: Rotation, reasons: list[str]) -> dict[str, dict[str, str]]:
+    missing = lacks_graceful(observed) if rotation.graceful and API_SERVER in {one.process for one in restarts} else {}
+    if not missing:
+        return {}
+    reasons.append(f"{API_SERVER}: starts with {' '.join(f'{name}={value}' for name, value in missing.items())} from now on; "
+                   "this stop is still without")
+    return {API_SERVER: missing}
 
 
 def _copies(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation,
@@ -129,6 +150,8 @@ def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rota
         after["copies"][name].update(apart=False, home=rotation.generations[hosts.copies(on)[name].authority][NEW])
     for restart in done.restarts:
         after["processes"][restart.process].update(running=True, started=now)
+    for process, flags in done.flags.items():
+        after["processes"][process]["flags"] = {**after["processes"][process]["flags"], **flags}
     return after
 
 

@@ -91,7 +91,8 @@ def boot(bed: Bed, names: t.Sequence[Node], progress: Progress) -> None:
 def balancer(bed: Bed) -> None:
     """Start the balancer in front of the bed's control planes."""
     servers = [one for one in nodes_of(bed) if one.control_plane]
-    config = TEMPLATES.get_template("haproxy.cfg.j2").render(servers=servers, port=topology.API_PORT, state_port=topology.STATE_PORT)
+    config = TEMPLATES.get_template("haproxy.cfg.j2").render(
+        servers=servers, port=topology.API_PORT, state_port=topology.STATE_PORT, admin_port=topology.ADMIN_PORT)
     (bed.directory / "haproxy.cfg").write_text(config, encoding="utf-8")
     podman("run", "-d", "--replace", "--name", topology.BALANCER.container, "--network", topology.NETWORK,
            "--ip", topology.BALANCER.address, *_LIMITS,

@@ -18,6 +18,7 @@ SERVICE_NETWORK = "10.96.0.0/16"
 DNS_SERVICE = "10.96.0.10"
 API_PORT = 6443
 STATE_PORT = 8404  # the balancer's page that says which API server it uses
+ADMIN_PORT = 9999  # the balancer's runtime interface
 PREFIX = f"rekey{NUMBER}-"
 
 
