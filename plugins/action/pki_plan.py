@@ -16,7 +16,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, report
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, outages, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import (
     Arguments,
     adopt_arguments,
@@ -101,7 +101,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
-        "text": [*report.lines(phases, wanted), *report.outages(phases, args.on, args.observed, drains)],
+        "text": [*report.lines(phases, wanted), *outages.lines(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in ROTATION],
         "rotation": args.rotation.generations,
     }

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a window costs: how long a host's API server is away, and the flags with which its clients lose nothing.
+"""What a restart costs: how long a host's API server or kubelet is away, and the flags with which an API server's clients lose nothing.
 
 Source of the seconds: windows of three members on v1.37.2, on two cores. Layout kubeadm with both flags 16 to 30 s, 52 to 83 s on a
 busy machine; with kubeadm's defaults the stop alone takes 32 to 44 s more (the grace period of the pod). Layout systemd 6 to 8 s.
@@ -20,6 +20,9 @@ DELAY = "--shutdown-delay-duration"
 # The server goes on serving after it has said not to be ready, longer than a balancer needs to see it; it ends watches
 # itself, so that its clients come back one by one (kube-apiserver's own reference of its flags).
 GRACEFUL: t.Mapping[str, str] = {DELAY: "5s", "--shutdown-watch-termination-grace-period": "5s"}
+
+# Its port is closed for a second and answers 404 for another one; up to 14 s until the node is Ready again on a busy machine.
+KUBELET_SECONDS = 15
 
 _ABOUT_SECONDS = {"kubeadm": 60, "systemd": 20}
 _WITHOUT_FLAGS_SECONDS = {"kubeadm": 60, "systemd": 0}

@@ -81,6 +81,9 @@ class Actions(t.NamedTuple):
         return any(restart.process in WINDOW_PROCESSES for restart in self.restarts)
 
 
+Plan = t.Sequence[tuple[Phase, t.Mapping[str, Actions]]]
+
+
 def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotation) -> Actions:
     """Return what the phase has to do on a host; nothing where the host is there already, or further."""
     reasons: list[str] = []

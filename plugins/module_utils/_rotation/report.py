@@ -11,14 +11,8 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, DELAY, seconds_away
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Actions, Observation, Rotation, lacks_graceful
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Plan, Rotation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
-
-
-Plan = t.Sequence[tuple[Phase, t.Mapping[str, Actions]]]
 
 
 def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
@@ -33,27 +27,6 @@ def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
             restarts.update(restart.process for restart in actions.restarts)
     total = ", ".join(f"{name} {count}x" for name, count in sorted(restarts.items())) or "none"
     return [*text, f"restarts in all: {total}"]
-
-
-def outages(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], drains: bool) -> list[str]:
-    """Return what clients will notice of the windows: how long each API server is away, and what that costs them.
-
-    :param drains: whether a command keeps clients away from a host's API server before its window.
-    """
-    servers = [name for name, one in on.items() if API_SERVER in one.components]
-    graceful = {name: not lacks_graceful(observed[name]) for name in servers}
-    text, hasty = [], set()
-    for phase, todo in plan:
-        for name in (one for one in servers if API_SERVER in {restart.process for restart in todo[one].restarts}):
-            seconds = seconds_away(on[name].layout.name, graceful[name])
-            text.append(f"phase {phase.name}: the API server of {name} is away for up to about {seconds} s"
-                        + (", and there is no other: nobody reaches the API meanwhile" if len(servers) == 1 else ""))
-            hasty.update([] if graceful[name] else [name])
-            graceful[name] = graceful[name] or API_SERVER in todo[name].flags
-    if hasty and len(servers) > 1 and not drains:
-        text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server loses 2 or 3 requests of a balancer's clients "
-                    "(set pki_rotate_drain_command; pki_rotate_graceful_shutdown mends it from the second window on)")
-    return text
 
 
 def proof(observed: t.Mapping[str, Observation], rotation: Rotation) -> dict[str, dict[str, dict[str, bool]]]:

@@ -51,7 +51,8 @@ class Question(t.NamedTuple):
 
 def run(*arguments: str | Path, given: str = "", within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run openssl; a failure is an answer like any other."""
-    return subprocess.run([*within, "openssl", *arguments], input=given, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+    argv = [*within, "openssl", *arguments]
+    return subprocess.run(argv, input=given, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
 
 
 def need(*arguments: str | Path, given: str = "") -> str:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import GRACEFUL
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import prove
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments, report
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments, outages
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -54,31 +56,35 @@ def test_the_module_is_given_the_flags_beside_those_of_the_signer():
     assert set(given["flags"]) == {"kube-apiserver", "kube-controller-manager"}
 
 
-def outages(flags, *names, rotation=seen.ROTATION, drains=False):
+def announced(flags, *names, rotation=seen.ROTATION, drains=False):
     on, there = cluster(flags, *names)
-    return report.outages(whole(on, there, rotation, seen.NOW), on, there, drains)
+    return outages.lines(whole(on, there, rotation, seen.NOW), on, there, drains)
 
 
 def test_each_window_tells_how_long_its_api_server_is_away():
-    graceful = outages({**WITHOUT, **GRACEFUL}, "cp1", "cp2", "cp3")
-    assert graceful == [f"phase {phase}: the API server of cp{number} is away for up to about 60 s"
-                        for phase in ("trust", "distrust") for number in (1, 2, 3)]
+    graceful = announced({**WITHOUT, **GRACEFUL}, "cp1", "cp2", "cp3")
+    assert [text for text in graceful if "API server" in text] == [
+        f"phase {phase}: the API server of cp{number} is away for up to about 60 s, and its kubelet may refuse logs and exec for 30 s more"
+        for phase in ("trust", "distrust") for number in (1, 2, 3)]
+    assert [text.partition(" restart")[0] for text in graceful if "kubelets" in text] == [
+        f"phase {phase}: 3 kubelets" for phase in ("trust-clients", "distrust-clients")]
 
 
 def test_the_only_api_server_is_an_outage_and_is_called_one():
-    assert outages(WITHOUT, "cp1") == [f"phase {phase}: the API server of cp1 is away for up to about 120 s, "
-                                       "and there is no other: nobody reaches the API meanwhile" for phase in ("trust", "distrust")]
+    assert [text for text in announced(WITHOUT, "cp1") if "API server" in text] == [
+        f"phase {phase}: the API server of cp1 is away for up to about 120 s, and there is no other: nobody reaches the API meanwhile"
+        for phase in ("trust", "distrust")]
 
 
 def test_flags_that_are_set_in_the_first_window_help_in_the_second():
-    assert [text.rpartition(" about ")[2] for text in outages(WITHOUT, "cp1", "cp2", rotation=ROTATE)][:4] == [
-        "120 s", "120 s", "60 s", "60 s"]
+    text = announced(WITHOUT, "cp1", "cp2", rotation=ROTATE)
+    assert [re.findall(r"about (\d+) s", line) for line in text if "API server of" in line] == [["120"], ["120"], ["60"], ["60"]]
 
 
 @pytest.mark.parametrize(("drains", "told"), [(False, True), (True, False)])
 def test_lost_requests_are_announced_unless_clients_are_kept_away(drains, told):
-    assert any("loses 2 or 3 requests" in text for text in outages(WITHOUT, "cp1", "cp2", drains=drains)) is told
-    assert not any("loses" in text for text in outages({**WITHOUT, **GRACEFUL}, "cp1", "cp2", drains=drains))
+    assert any("loses 2 or 3 requests" in text for text in announced(WITHOUT, "cp1", "cp2", drains=drains)) is told
+    assert not any("loses" in text for text in announced({**WITHOUT, **GRACEFUL}, "cp1", "cp2", drains=drains))
 
 
 def test_clients_come_back_in_every_window_and_everywhere_in_the_first_phase():
