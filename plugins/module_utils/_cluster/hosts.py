@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import (
+    KUBECONFIG,
     LAYOUTS,
     Bundle,
     Copy,
@@ -23,7 +24,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
-_NO_BUNDLE = Bundle("", "", "", "")
+_LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
 
 
 class Host(t.NamedTuple):
@@ -107,9 +108,14 @@ def input_of(edge: Trust, bundle: Bundle) -> str:
     return f"{edge.input}-data" if bundle.inline else edge.input
 
 
+def leaf_input(pair: Pair) -> str:
+    """Return the reload table's name of what the presenter of a leaf reads, which depends on how the pair is stored."""
+    return _LEAF_INPUT.get(pair.store, "leaf")
+
+
 def side(on: Host, name: str) -> str:
-    """Return which phases move a bundle: the control planes' where any of their processes, or people on them, trust by it."""
-    sides = {edge.side for edge in TRUST if edge.component in ("", *on.components) and (read_by(on, edge) or _NO_BUNDLE).name == name}
+    """Return which phases move a bundle of the host: the control planes' where any of their processes, or people on them, trust by it."""
+    sides = {edge.side for edge in TRUST if edge.component in ("", *on.components) and on.same(edge.bundle) == name}
     return CONTROL_PLANE if CONTROL_PLANE in sides else CLIENTS
 
 

@@ -96,7 +96,8 @@ class Layout(t.NamedTuple):
     """All rows of one layout.
 
     ``same`` maps a bundle of the trust table to the bundle of this layout that serves for it. ``organizations`` are those of leaves
-    whose subject differs from the catalogue's.
+    whose subject differs from the catalogue's. ``static_pods`` are run by the kubelet from manifests: one that is stopped stays so
+    when its host starts anew, where a service would come back.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Layout(t.NamedTuple):
     processes: tuple[Process, ...]
     same: t.Mapping[str, str] = {}
     organizations: t.Mapping[str, tuple[str, ...]] = {}
+    static_pods: tuple[str, ...] = ()
 
 
 _PROCESSES = (
@@ -181,7 +183,8 @@ KUBEADM = Layout(
     bundles=(
         Bundle("kubernetes", "kubernetes", f"{_PKI}/ca.crt", _NODES),
         Bundle("front-proxy", "front-proxy", f"{_PKI}/front-proxy-ca.crt", "kube_control_plane"),
-        Bundle("etcd", "etcd", "{etcd_dir}/ca.crt", "etcd"),
+        # The API server's too: where etcd has hosts of its own, control planes keep a copy.
+        Bundle("etcd", "etcd", "{etcd_dir}/ca.crt", "etcd kube_control_plane"),
         Bundle("controller-manager-kubeconfig", "kubernetes", "{kubernetes_dir}/controller-manager.conf", "kube_control_plane", True),
         Bundle("scheduler-kubeconfig", "kubernetes", "{kubernetes_dir}/scheduler.conf", "kube_control_plane", True),
         Bundle("admin-kubeconfig", "kubernetes", "{kubernetes_dir}/admin.conf", "kube_control_plane", True),
@@ -208,6 +211,7 @@ KUBEADM = Layout(
     ),
     same={"apiserver-etcd": "etcd", "kubelet-clients": "kubernetes"},
     organizations={"admin": ("kubeadm:cluster-admins",)},
+    static_pods=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
 )
 
 LAYOUTS = {layout.name: layout for layout in (SYSTEMD, KUBEADM)}

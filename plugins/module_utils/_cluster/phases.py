@@ -41,6 +41,16 @@ class Phase(t.NamedTuple):
     trusts: tuple[str, ...] = ()  # generations that side's bundles hold after the phase
     presents: tuple[str, ...] = ()  # presenters that use the new generation from this phase on
 
+    @property
+    def widens(self) -> bool:
+        """Whether the control planes' bundles hold two generations from this phase on: nothing may sign from one of them."""
+        return self.side == CONTROL_PLANE and OLD in self.trusts
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the control planes' bundles hold the new generation alone from this phase on."""
+        return self.side == CONTROL_PLANE and OLD not in self.trusts
+
 
 ROTATION = (
     Phase("trust", "control planes trust both generations", CONTROL_PLANE, (OLD, NEW)),

@@ -17,6 +17,9 @@ import typing as t
 API_SERVER = "kube-apiserver"
 DELAY = "--shutdown-delay-duration"
 
+# Restarted with what is beside it on its host: an API server hangs rather than fails when its etcd member is restarted under it.
+RESTARTS_WITH: t.Mapping[str, str] = {API_SERVER: "etcd"}
+
 # The server goes on serving after it has said not to be ready, longer than a balancer needs to see it; it ends watches
 # itself, so that its clients come back one by one (kube-apiserver's own reference of its flags).
 GRACEFUL: t.Mapping[str, str] = {DELAY: "5s", "--shutdown-watch-termination-grace-period": "5s"}
@@ -26,6 +29,15 @@ KUBELET_SECONDS = 15
 
 _ABOUT_SECONDS = {"kubeadm": 60, "systemd": 20}
 _WITHOUT_FLAGS_SECONDS = {"kubeadm": 60, "systemd": 0}
+
+
+def stopping(names: t.Iterable[str]) -> list[list[str]]:
+    """Return processes of a host in the groups in which they stop, side by side within one. They start the other way round.
+
+    The API server goes first and comes back last, so that no etcd member is restarted under one that depends on it.
+    """
+    listed = list(names)
+    return [[name for name in listed if name == API_SERVER], [name for name in listed if name != API_SERVER]]
 
 
 def seconds_away(layout: str, graceful: bool) -> int:

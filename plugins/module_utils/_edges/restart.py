@@ -15,14 +15,13 @@ import concurrent.futures
 import time
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import stopping
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import processes
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.services import Manager, Service
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 START_SECONDS = 120
-API_SERVER = "kube-apiserver"
-
 
 Before = t.Mapping[str, Service]
 
@@ -35,7 +34,7 @@ def stop(manager: Manager, services: t.Mapping[str, str]) -> Before:
     """
     before = {process: manager.look(service) for process, service in services.items()}
     try:
-        for group in _groups(services):
+        for group in stopping(services):
             _together(manager.stop, [services[process] for process in group if before[process].running])
     except PkiError:
         for process in services:
@@ -51,7 +50,7 @@ def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> li
     """
     after = {}
     processes.pass_tick()
-    for group in reversed(_groups(services)):
+    for group in reversed(stopping(services)):
         _together(manager.start, [services[process] for process in group])
         after.update({process: _young(manager, services[process], before[process]) for process in group})
     return [
@@ -59,11 +58,6 @@ def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> li
          "reasons": [f"process {before[process].pid} replaced" if before[process].running else "started"]}
         for process in services
     ]
-
-
-def _groups(services: t.Mapping[str, str]) -> list[list[str]]:
-    """Return the processes in the order in which they stop; they start the other way round."""
-    return [[process for process in services if process == API_SERVER], [process for process in services if process != API_SERVER]]
 
 
 def _together(do: t.Callable[[str], None], names: t.Sequence[str]) -> None:

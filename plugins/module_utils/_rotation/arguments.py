@@ -283,7 +283,7 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:
     """Say which generation must sign after the phase, where the phase moves the signer or ends the old generation."""
-    moves = "signer" in phase.presents or (phase.side == CONTROL_PLANE and OLD not in phase.trusts)
+    moves = "signer" in phase.presents or phase.narrows
     if not moves or "kubernetes" not in args.rotation.generations:
         return []
     return [{"ask": "signs", "generation": one["copies"]["signer"]["generation"]}

@@ -8,8 +8,8 @@
 
 Inside a phase every host and object stands before, between or after its own steps, in every combination. In each of them
 each of ``model.EVERYTHING`` may happen, and the invariant must hold: **whatever any running presenter presents, each of its
-running verifiers has loaded trust for it.** Between phases gates hold: everything of the phase is loaded everywhere. At the end
-nothing presents, trusts or publishes the old generation.
+running verifiers has loaded trust for it.** And the file that a controller-manager signs with holds one certificate. Between
+phases gates hold: everything of the phase is loaded everywhere. At the end nothing presents, trusts or publishes the old generation.
 
 A state is one combination of positions. It stands for all combinations of late reloads (``model_steps.py`` says why that is
 sound) and for all ways into it (``model_world.py`` does).
@@ -23,7 +23,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import Actor, actors_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import BEFORE, Actor, actors_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_world import (
     State,
     World,
@@ -36,6 +36,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_w
 )
 
 END = "end"
+SIGNING_FILE = "signing file"  # of which a controller-manager accepts one that holds one certificate only
 # An etcd member dials the other members' peer ports, never its own.
 _NEVER_TO_ITSELF = ("etcd-peer",)
 
@@ -59,6 +60,8 @@ class Violation(t.NamedTuple):
         positions = ", ".join(f"{name} {label}" for name, label in self.positions) or "every host before"
         presented = f"{self.presenter}({self.generation}) of {self.presented_by}"
         trusted = f"{self.verifier} of {self.verified_by} trusts ({', '.join(self.trusts)})"
+        if self.verifier == SIGNING_FILE:
+            return f"{self.phase}: {positions}: the {SIGNING_FILE} of {self.verified_by} holds ({', '.join(self.trusts)})"
         if self.phase == END and not self.verifier:
             return f"{END}: {presented} is still in use"
         if self.phase == END and not self.presenter:
@@ -83,7 +86,7 @@ def check(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, aut
 
 def walk(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES) -> Walk:
     """Walk the list until something breaks; as ``check``, with the number of states."""
-    settled = model.settled_at_start(authorities)
+    settled = model.settled_at_start(cluster, authorities)
     world = world_at_start(authorities)
     states = 0
     for phase in (*phases, Phase(END, "the state that the last gate proves")):
@@ -105,7 +108,7 @@ def _walk_phase(change: model.Change, world: World) -> tuple[World, list[Violati
         before = [(number, (*at[:number], step - 1, *at[number + 1:])) for number, step in enumerate(at)]
         ways = [after_step(worlds[way], state[number][1].resets, change) for number, way in before if way in worlds]
         worlds[at] = after_events(joined(ways or [world]), state, change)
-        broken = _broken_edge(state, worlds[at], change)
+        broken = _two_in_signing_file(state, change) or _broken_edge(state, worlds[at], change)
         if broken:
             return world, [broken], len(worlds)
     return at_gate(worlds[at], state, change), [], len(worlds)
@@ -118,19 +121,42 @@ def _positions(actors: t.Sequence[Actor]) -> list[tuple[int, ...]]:
 
 
 def _broken_edge(state: State, world: World, change: model.Change) -> Violation | None:
+    refusing = _refusing(state, world)
+    presented: dict[str, list[tuple[str, str]]] = {}
     for row in change.rows:
-        trusted = [(values, name) for name, stage in state for values in stage.trusts.get(row.name, ())]
-        trusted += list(world.get(row.name, {}).items())
-        refusing = [(values, name) for values, name in trusted if values != (OLD, NEW)]
-        if not refusing:
-            continue
         # What the signer signs first: the node that keeps it is only its consequence.
-        for presenter in sorted(row.presenters, key=lambda name: name != model.SIGNED):
-            for (generation, at), (values, name) in itertools.product(_presented(presenter, state, world, change), refusing):
+        for presenter in sorted(row.presenters, key=lambda name: name != model.SIGNED) if row.name in refusing else ():
+            if presenter not in presented:
+                presented[presenter] = _presented(presenter, state, world, change)
+            for (generation, at), (values, name) in itertools.product(presented[presenter], refusing[row.name]):
                 if generation not in values and not (presenter in _NEVER_TO_ITSELF and at == name):
-                    positions = tuple((actor, stage.label) for actor, stage in state if stage.label != "before")
-                    return Violation(change.phase.name, positions, presenter, at, generation, row.name, name, values)
+                    return Violation(change.phase.name, _positions_of(state), presenter, at, generation, row.name, name, values)
     return None
+
+
+def _refusing(state: State, world: World) -> dict[str, list[tuple[model.Bundle, str]]]:
+    """Return, by trust row, what is trusted by those who do not trust everything, and who they are."""
+    found: dict[str, list[tuple[model.Bundle, str]]] = {}
+    for name, stage in state:
+        for row, values in stage.narrow:
+            found.setdefault(row, []).append((values, name))
+    for row, held in world.items():
+        for values, name in held.items():
+            if values != (OLD, NEW):
+                found.setdefault(row, []).append((values, name))
+    return found
+
+
+def _two_in_signing_file(state: State, change: model.Change) -> Violation | None:
+    for name, stage in state:
+        for value in stage.presents.get(model.SIGNER, ()):
+            if not isinstance(value, str):
+                return Violation(change.phase.name, _positions_of(state), model.SIGNER, name, "", SIGNING_FILE, name, value)
+    return None
+
+
+def _positions_of(state: State) -> tuple[tuple[str, str], ...]:
+    return tuple((actor, stage.label) for actor, stage in state if stage.label != BEFORE)
 
 
 def _presented(presenter: str, state: State, world: World, change: model.Change) -> list[tuple[str, str]]:

@@ -7,29 +7,31 @@
 """A model of a cluster under rotation: which process of which host reads what, and when it takes a change over.
 
 Nothing here is a certificate. A leaf is the generation that signed it (``"old"``), a bundle the generations in it
-(``("old", "new")``). What reads what comes from the tables of trust edges, the catalogue and the reload table, so that a row
-added there is in the model at once.
+(``("old", "new")``). What reads what comes from the tables of trust edges, the catalogue, the layouts and the reload table, so
+that a row added there is in the model at once.
 
-All hosts that read an input of one name hold the same value whenever a gate holds; so a *settled* cluster is a mapping from
-the input's name to its value, and only inside a phase (``model_steps.py``) do hosts differ.
+All hosts whose input of one name moves with the same side hold the same value whenever a gate holds; so a *settled* cluster is a
+mapping from the input's key to its value, and only inside a phase (``model_steps.py``) do hosts differ.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import SYSTEMD
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.hosts import Host
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import SYSTEMD, Layout
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, must_restart
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 Bundle = tuple[str, ...]
-Settled = dict[str, t.Any]  # the name of a trust row -> Bundle, the name of a presenter -> generation
+Settled = dict[str, t.Any]  # the key of an input -> Bundle, generation, or the place of the signing pair
 
 # What can happen in any state. Each can be switched off, which shows what it is there for; a proof needs all of them.
-HALF_WAY = "a host dies or is looked at between two steps of a phase"
+HALF_WAY = "a host dies between two steps of a phase, and comes back with what is written"
 LATE = "a live reload has not happened yet"
 STANDBY = "any running controller-manager wins the lease"
 JOIN = "a node joins, or a kubelet renews its client certificate"
@@ -37,8 +39,6 @@ POD_START = "a pod starts"
 WRITE_BACK = "an API server writes what it trusts into extension-apiserver-authentication again"
 EVERYTHING = frozenset({HALF_WAY, LATE, STANDBY, JOIN, POD_START, WRITE_BACK})
 
-CONTROL_PLANE_COMPONENTS = tuple(process.name for process in SYSTEMD.processes)
-_GROUP = {process.name: process.group for process in SYSTEMD.processes}
 _RELOAD = {(row.component, row.input): row for row in RELOAD}
 
 # Trust that no file of a host holds.
@@ -49,24 +49,20 @@ PUBLISHED = {"published.client-ca": "apiserver.client-ca", "published.requesthea
 NODE_TRUST = ("kubelet.client-ca", "kubelet.server-ca")
 NODE_LEAF = "kubelet-client"
 ROOT_CA = "controller-manager.root-ca"
-SIGNER = "signer"
 SIGNED = "signed"
-
-# Presenters that the catalogue cannot list: the signer's copy of the authority, and what the cluster issues to itself.
-_UNLISTED = {
-    SIGNER: ("kubernetes", "kube-controller-manager", "--cluster-signing-cert-file"),
-}
-
-
-class Host(t.NamedTuple):
-    """A host and the processes that run on it."""
-
-    name: str
-    components: tuple[str, ...]
+# The pair that the controller-manager signs with: a presenter that the catalogue cannot list. Its flags say where it lies.
+SIGNER = "signer"
+SIGNER_PLACE = "signer-flags"
+HOME = "home"  # in the bundle of the layout's copy, which then may hold one certificate only
+APART = "apart"
+_SIGNER_ROW = ("kubernetes", "kube-controller-manager")
+_SIGNER_INPUTS = {SIGNER: "--cluster-signing-cert-file", SIGNER_PLACE: "flags"}
+# Rows that no phase moves on a host, because its layout has no file for them there.
+_NOBODY = "nobody"
 
 
 class Cluster(t.NamedTuple):
-    """Hosts, the Kubernetes version as (major, minor), and what may happen to them in any state."""
+    """Hosts, each of its layout, the Kubernetes version as (major, minor), and what may happen to them in any state."""
 
     hosts: tuple[Host, ...]
     minor: tuple[int, int] = (1, 37)
@@ -79,9 +75,12 @@ class Input(t.NamedTuple):
     name: str
     component: str  # "" for people and tools, which no run restarts
     file: str
+    side: str  # whose phases move it; "" for presenters, which phases name
+    key: str  # under which a settled cluster keeps its value
     live: bool  # the process takes a change over by itself
     restart: bool  # the run restarts the process when the input changes
     late: bool = True  # taking it over by itself may take until the gate
+    home: Input | None = None  # the input from whose file it is read while it is at home there
 
 
 class Change(t.NamedTuple):
@@ -90,6 +89,8 @@ class Change(t.NamedTuple):
     phase: Phase
     cluster: Cluster
     authorities: tuple[str, ...]
+    rows: tuple[Trust, ...]  # the trust rows of the authorities
+    inputs: t.Mapping[str, tuple[Input, ...]]  # of each host
     settled: Settled
     wanted: Settled
 
@@ -98,14 +99,9 @@ class Change(t.NamedTuple):
         return what in self.cluster.happens
 
     @property
-    def rows(self) -> tuple[Trust, ...]:
-        """The trust rows of the authorities."""
-        return rows_of(self.authorities)
-
-    @property
     def concerned(self) -> tuple[str, ...]:
         """The names of the trust rows that the phase names."""
-        return tuple(row.name for row in self.rows if concerns(self.phase, row))
+        return tuple(row.name for row in self.rows if concerns(self.phase, row, row.side))
 
 
 def change_of(phase: Phase, cluster: Cluster, authorities: t.Sequence[str], settled: Settled) -> Change:
@@ -113,14 +109,27 @@ def change_of(phase: Phase, cluster: Cluster, authorities: t.Sequence[str], sett
 
     :raises PkiError: where the phase names a presenter or a side that no table knows.
     """
-    return Change(phase, cluster, tuple(authorities), settled, _settled_after(settled, phase, authorities))
+    inputs = inputs_of_hosts(cluster, authorities)
+    wanted = _settled_after(settled, phase, [one for several in inputs.values() for one in several])
+    return Change(phase, cluster, tuple(authorities), rows_of(authorities), inputs, settled, wanted)
 
 
-def cluster_of(control_planes: int, workers: int = 1, minor: tuple[int, int] = (1, 37)) -> Cluster:
+def host_of(name: str, components: t.Sequence[str], layout: Layout = SYSTEMD) -> Host:
+    """Return a host that runs these processes. A kubelet alone makes a worker, in any layout."""
+    groups = [process.group for process in layout.processes if process.name in components and process.name != "kubelet"]
+    return Host(name, name, "", tuple(dict.fromkeys(groups)) or ("kube_node",), layout, "", "etcd", tuple(components))
+
+
+def components_of(layout: Layout) -> tuple[str, ...]:
+    """Return the processes of a control plane with an etcd member."""
+    return tuple(process.name for process in layout.processes)
+
+
+def cluster_of(control_planes: int, workers: int = 1, minor: tuple[int, int] = (1, 37), layout: Layout = SYSTEMD) -> Cluster:
     """Return a cluster of alike control planes, each with an etcd member, and of workers."""
-    hosts = [Host(f"n{number}", CONTROL_PLANE_COMPONENTS) for number in range(1, control_planes + 1)]
-    hosts += [Host(f"w{number}", ("kubelet",)) for number in range(1, workers + 1)]
-    return Cluster(tuple(hosts), minor)
+    found = [host_of(f"n{number}", components_of(layout), layout) for number in range(1, control_planes + 1)]
+    found += [host_of(f"w{number}", ("kubelet",), layout) for number in range(1, workers + 1)]
+    return Cluster(tuple(found), minor)
 
 
 # Two control planes and a worker stand for any number: an edge has two ends, so no broken edge needs a third host of a kind.
@@ -135,46 +144,61 @@ def rows_of(authorities: t.Sequence[str]) -> tuple[Trust, ...]:
 def presenters_of(authorities: t.Sequence[str]) -> tuple[str, ...]:
     """Return every presenter that a phase can move: the signer, the catalogue's leaves, the kubelets' client certificate."""
     listed = [(leaf.name, leaf.authority) for leaf in LEAVES]
-    unlisted = [(name, authority) for name, (authority, component, loaded) in _UNLISTED.items()]
-    return tuple(name for name, authority in unlisted + listed if authority in authorities)
+    return tuple(name for name, authority in [(SIGNER, _SIGNER_ROW[0]), *listed] if authority in authorities)
+
+
+def inputs_of_hosts(cluster: Cluster, authorities: t.Sequence[str]) -> dict[str, tuple[Input, ...]]:
+    """Return the inputs of each host of the cluster."""
+    return {host.name: inputs_of(host, cluster.minor, authorities) for host in cluster.hosts}
 
 
 def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> tuple[Input, ...]:
     """Return all that the host's processes, and the people and tools on it, read from the host's files."""
     rows = [row for row in rows_of(authorities) if row.name not in (PODS, CLUSTER_INFO, *PUBLISHED)]
-    found = [
-        _input(row.name, row.component, row.input, _file(row), minor)
-        for row in rows if _runs(host, row.component, "kube_control_plane")
-    ]
-    found += [
-        _input(leaf.name, leaf.component, "leaf", leaf.name, minor)
-        for leaf in LEAVES if leaf.authority in authorities and _runs(host, leaf.component, leaf.group)
-    ]
-    found += [
-        _input(name, component, loaded, name, minor)
-        for name, (authority, component, loaded) in _UNLISTED.items()
-        if authority in authorities and component in host.components
-    ]
-    return tuple(found)
+    found = [_trust_input(host, row, minor) for row in rows if _runs(host, row.component, "kube_control_plane")]
+    pairs = hosts.pairs(host)
+    for leaf in LEAVES:
+        if leaf.authority in authorities and _runs(host, leaf.component, leaf.group):
+            loaded = hosts.leaf_input(pairs[leaf.name]) if leaf.name in pairs else "leaf"
+            found.append(_input(leaf.name, leaf.component, loaded, leaf.name, minor))
+    return (*found, *_signer_inputs(host, found, minor, authorities))
 
 
-def _file(row: Trust) -> str:
-    """Return the file that holds the trust: verifiers of one host may share it."""
-    return f"bundle {SYSTEMD.same.get(row.bundle, row.bundle)}" if row.bundle else row.input
+def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
+    """Return what the row's verifier reads on the host: verifiers of one host may share a file, which then moves as a whole."""
+    bundle = hosts.read_by(host, row)
+    if bundle:
+        side, loaded, name = hosts.side(host, bundle.name), hosts.input_of(row, bundle), bundle.name
+    else:
+        known = row.component in ("", *components_of(host.layout))
+        side, loaded, name = _NOBODY if known else row.side, row.input, row.bundle
+    key = row.name if side == row.side else f"{row.name} of {side}"
+    return _input(row.name, row.component, loaded, f"bundle {name}", minor)._replace(side=side, key=key)
+
+
+def _signer_inputs(host: Host, others: t.Sequence[Input], minor: tuple[int, int], authorities: t.Sequence[str]) -> list[Input]:
+    """Return the controller-manager's signing pair and, where that has a home, the flags that say where it lies."""
+    authority, component = _SIGNER_ROW
+    if authority not in authorities or component not in host.components:
+        return []
+    pair, flags = (_input(name, component, loaded, name, minor) for name, loaded in _SIGNER_INPUTS.items())
+    copy = hosts.copies(host)[SIGNER]
+    if not copy.home:
+        return [pair]
+    bundle = next(name for name, row in hosts.bundles(host).items() if row.path == copy.home)
+    return [pair._replace(home=next(one for one in others if one.file == f"bundle {bundle}")), flags]
 
 
 def _runs(host: Host, component: str, group: str) -> bool:
     """Say whether the host has the component; people and tools ("") are on every host of the group."""
-    if component:
-        return component in host.components
-    return any(_GROUP.get(name) in group.split() for name in host.components)
+    return component in host.components if component else host.belongs(group)
 
 
 def _input(name: str, component: str, loaded: str, file: str, minor: tuple[int, int]) -> Input:
     if not component:
-        return Input(name, component, file, live=True, restart=False)
+        return Input(name, component, file, "", name, live=True, restart=False)
     since = _RELOAD[component, loaded].live_since
-    return Input(name, component, file, since is not None and minor >= since, must_restart(component, loaded, minor))
+    return Input(name, component, file, "", name, since is not None and minor >= since, must_restart(component, loaded, minor))
 
 
 def bundle(generations: t.Iterable[str]) -> Bundle:
@@ -182,33 +206,42 @@ def bundle(generations: t.Iterable[str]) -> Bundle:
     return tuple(generation for generation in (OLD, NEW) if generation in set(generations))
 
 
-def settled_at_start(authorities: t.Sequence[str]) -> Settled:
+def settled_at_start(cluster: Cluster, authorities: t.Sequence[str]) -> Settled:
     """Return the cluster before a rotation: everything is of the old generation."""
+    inputs = [one for several in inputs_of_hosts(cluster, authorities).values() for one in several]
     settled: Settled = {row.name: (OLD,) for row in rows_of(authorities) if row.name not in (PODS, *PUBLISHED)}
+    settled.update((one.key, (OLD,)) for one in inputs if one.side)
     settled.update((name, OLD) for name in presenters_of(authorities))
+    settled.update((one.key, HOME) for one in inputs if one.name == SIGNER_PLACE)
     return settled
 
 
-def _settled_after(settled: Settled, phase: Phase, authorities: t.Sequence[str]) -> Settled:
+def _settled_after(settled: Settled, phase: Phase, inputs: t.Sequence[Input]) -> Settled:
     """Return the state that the phase's gate proves. What the phase does not name stays as it was."""
     _check_names(phase)
     wanted = dict(settled)
-    wanted.update((row.name, bundle(phase.trusts)) for row in rows_of(authorities) if concerns(phase, row) and row.name in settled)
+    rows = {row.name: row for row in TRUST}
+    moved = [(row.name, row, row.side) for row in TRUST if row.name in settled]
+    moved += [(one.key, rows[one.name], one.side) for one in inputs if one.side]
+    wanted.update((key, bundle(phase.trusts)) for key, row, side in moved if concerns(phase, row, side))
     wanted.update((name, NEW) for name in phase.presents if name in settled)
+    if SIGNER_PLACE in settled and (phase.widens or phase.narrows):
+        wanted[SIGNER_PLACE] = APART if phase.widens else HOME
+        wanted[SIGNER] = NEW if phase.narrows else wanted[SIGNER]  # it comes home with the bundle there
     return wanted
 
 
-def concerns(phase: Phase, row: Trust) -> bool:
-    """Say whether the phase changes this trust.
+def concerns(phase: Phase, row: Trust, side: str) -> bool:
+    """Say whether the phase changes this trust where it moves with this side.
 
     Our own lists name a side; for the lists of others a side may also be one component or one row of the trust table.
     """
-    return bool(phase.side) and phase.side in (row.side, row.component, row.name)
+    return bool(phase.side) and phase.side in (side, row.component, row.name)
 
 
 def _check_names(phase: Phase) -> None:
     unknown = sorted(set(phase.presents) - set(presenters_of(AUTHORITIES)))
     if unknown:
         raise PkiError(f"phase {phase.name}", f"unknown presenter {', '.join(unknown)}", "use a name of the catalogue")
-    if phase.side and not any(concerns(phase, row) for row in TRUST):
+    if phase.side and not any(concerns(phase, row, row.side) for row in TRUST):
         raise PkiError(f"phase {phase.name}", f"unknown side {phase.side}", "use a side, component or row of the trust table")

@@ -6,8 +6,9 @@
 
 """The steps of one phase on one host (or one object), and what its processes may have loaded after each step.
 
-A host writes its files and then restarts what the reload table says. Where that is the API server or etcd, it does so in a
-window: API server stopped first, started last, and meanwhile neither presenting nor verifying.
+A host does what ``pki_host`` does: it stops what the reload table says must restart, writes its files, and starts again what it
+stopped; the API server goes first and comes back last. A stopped process neither presents nor verifies, unless its host dies:
+a service comes back with the files that are written by then, a static pod stays away.
 
 *Late* reloads need no states of their own: an input that is taken over live has two possible values from the moment its file
 is written until its process restarts or the gate holds. Every edge compares one leaf with one bundle, two different inputs
@@ -18,35 +19,45 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import RESTARTS_WITH, stopping
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
 
-API_SERVER = "kube-apiserver"
-WINDOW_COMPONENTS = (API_SERVER, "etcd")
 OBJECTS = "cluster-info"
+BEFORE, AFTER = "before", "after"
 _DOING = {"stop": "stopping", "write": "writing", "restart": "restarting", "start": "starting", "list": "listing"}
-_RESTART_ORDER = ("etcd", "kube-controller-manager", "kube-scheduler", "kubelet")
 
 
 class Step(t.NamedTuple):
-    """One step of a phase.
+    """One step of a phase: a file written, or processes stopped or started side by side.
 
     ``resets`` names what whoever is there at the step (running pods, listed nodes, the ConfigMap) does not hold after it, with
     what they hold instead; None where they take what they find. Who comes after the step is not touched by it.
     """
 
     verb: str
-    what: str
+    what: tuple[str, ...]
     resets: t.Mapping[str, t.Any] = {}
+
+    def __str__(self) -> str:
+        return f"{self.verb} {', '.join(self.what)}"
 
 
 class Stage(t.NamedTuple):
-    """An actor after some of its steps: what each running presenter may present, each running verifier may trust."""
+    """An actor after some of its steps: what each presenter there may present, each verifier there may trust."""
 
     label: str
-    presents: t.Mapping[str, tuple[str, ...]]
+    presents: t.Mapping[str, tuple[t.Any, ...]]
     trusts: t.Mapping[str, tuple[model.Bundle, ...]]
     resets: t.Mapping[str, t.Any]
+    narrow: tuple[tuple[str, model.Bundle], ...]  # of what is trusted, what does not trust everything
+
+    @property
+    def seen(self) -> tuple[t.Any, ...]:
+        """All of it but its name."""
+        return self.presents, self.trusts, self.resets
 
 
 class Actor(t.NamedTuple):
@@ -58,40 +69,36 @@ class Actor(t.NamedTuple):
 
 def actors_of(change: model.Change) -> tuple[Actor, ...]:
     """Return everything that the phase moves, and everything that only stands by and presents or verifies."""
-    actors = []
-    for host in change.cluster.hosts:
-        inputs = model.inputs_of(host, change.cluster.minor, change.authorities)
-        actors.append(Actor(host.name, stages(inputs, host_steps(host, change), change)))
+    actors = [Actor(host.name, stages(change.inputs[host.name], host_steps(host, change), change, host.layout.static_pods))
+              for host in change.cluster.hosts]
     if model.CLUSTER_INFO in change.settled:
         # A join is one moment: what it reads is what is written.
-        cluster_info = model.Input(model.CLUSTER_INFO, "", OBJECTS, live=True, restart=False, late=False)
+        cluster_info = model.Input(model.CLUSTER_INFO, "", OBJECTS, CLIENTS, model.CLUSTER_INFO, live=True, restart=False, late=False)
         actors.append(Actor(OBJECTS, stages((cluster_info,), _cluster_info_steps(change), change)))
-    actors += [Actor(step.what, stages((), (step,), change)) for step in _object_steps(change)]
+    actors += [Actor(step.what[0], stages((), (step,), change)) for step in _object_steps(change)]
     return tuple(actors)
 
 
-def host_steps(host: model.Host, change: model.Change) -> tuple[Step, ...]:
-    """Return what a run does on the host: bundles first, then leaves in the phase's order, then restarts."""
-    presents = change.phase.presents
-    inputs = model.inputs_of(host, change.cluster.minor, change.authorities)
-    changed = [one for one in inputs if change.settled[one.name] != change.wanted[one.name]]
-    bundles = [one.file for one in changed if one.name not in presents]
-    leaves = sorted((one.file for one in changed if one.name in presents), key=presents.index)
-    restarts = {one.component for one in changed if one.restart}
-    steps = [Step("write", file) for file in dict.fromkeys(bundles + leaves)]
-    steps += [Step("restart", component) for component in _RESTART_ORDER if component in restarts]
-    if API_SERVER in host.components and restarts.intersection(WINDOW_COMPONENTS):
-        steps = [Step("stop", API_SERVER), *steps, Step("start", API_SERVER)]
-    return tuple(steps)
+def host_steps(host: hosts.Host, change: model.Change) -> tuple[Step, ...]:
+    """Return what a run does on the host: ``pki_host`` stops, writes leaves, then bundles, then flags, and starts."""
+    changed = [one for one in change.inputs[host.name] if change.settled[one.key] != change.wanted[one.key]]
+    needed = {one.component for one in changed if one.restart}
+    restarts = [name for name in host.components if name in needed or RESTARTS_WITH.get(name) in needed]
+    groups = [Step("stop", tuple(group)) for group in stopping(restarts) if group]
+    leaves = [one.file for one in changed if not one.side and one.name != model.SIGNER_PLACE]
+    bundles = [one.file for one in changed if one.side]
+    flags = [one.file for one in changed if one.name == model.SIGNER_PLACE]
+    steps = [Step("write", (file,)) for file in dict.fromkeys(leaves + bundles + flags)]
+    return (*groups, *steps, *(step._replace(verb="start") for step in reversed(groups)))
 
 
 def _cluster_info_steps(change: model.Change) -> tuple[Step, ...]:
     """Write cluster-info, then list the nodes to visit: a node that joined before is on the list, a later one needs no visit."""
     steps = []
     if change.settled[model.CLUSTER_INFO] != change.wanted[model.CLUSTER_INFO]:
-        steps.append(Step("write", OBJECTS))
+        steps.append(Step("write", (OBJECTS,)))
     if model.NODE_LEAF in change.phase.presents or set(model.NODE_TRUST).intersection(change.concerned):
-        steps.append(Step("list", "nodes", {name: change.wanted[name] for name in (*model.NODE_TRUST, model.NODE_LEAF)}))
+        steps.append(Step("list", ("nodes",), {name: change.wanted[name] for name in (*model.NODE_TRUST, model.NODE_LEAF)}))
     return tuple(steps)
 
 
@@ -100,45 +107,72 @@ def _object_steps(change: model.Change) -> list[Step]:
     if model.PODS in change.concerned:
         # A restarted pod takes what is published, not what the phase would like it to hold.
         held = None if change.happens(model.POD_START) else model.bundle(change.phase.trusts)
-        steps.append(Step("restart", "pods", {model.PODS: held}))
+        steps.append(Step("restart", ("pods",), {model.PODS: held}))
     published = [name for name in model.PUBLISHED if name in change.concerned]
     if published and change.phase.trusts == (NEW,):
         # Only then is there something to take away; all that is to be added the API servers add by themselves.
-        steps.append(Step("write", "extension-apiserver-authentication", dict.fromkeys(published, (NEW,))))
+        steps.append(Step("write", ("extension-apiserver-authentication",), dict.fromkeys(published, (NEW,))))
     return steps
 
 
-def stages(inputs: t.Sequence[model.Input], steps: t.Sequence[Step], change: model.Change) -> tuple[Stage, ...]:
-    """Return the actor before its first step, after each, and so after the last."""
-    loaded = {one: (change.settled[one.name],) for one in inputs}
+def stages(inputs: t.Sequence[model.Input], steps: t.Sequence[Step], change: model.Change,
+           static_pods: t.Container[str] = ()) -> tuple[Stage, ...]:
+    """Return the actor before its first step, after each that shows, and so after the last."""
+    loaded: dict[model.Input, tuple[t.Any, ...]] = {one: (_on_disk(one, (), change),) for one in inputs}
     stopped: set[str] = set()
-    found = [_stage("before", loaded, stopped, {})]
+    written: list[str] = []
+    found = [_stage(BEFORE, loaded, {})]
     for number, step in enumerate(steps, start=1):
-        if step.verb == "stop":
-            stopped.add(step.what)
-        if step.verb == "start":
-            stopped.discard(step.what)
+        if step.verb == "write":
+            written += step.what
+        stopped = stopped.union(step.what) if step.verb == "stop" else stopped.difference(step.what)
         for one in inputs:
-            loaded[one] = _loaded_after(step, one, loaded[one], change)
-        label = "after" if number == len(steps) else f"half-way (after {_DOING[step.verb]} {step.what})"
-        found.append(_stage(label, loaded, stopped, step.resets))
+            if one.component in stopped:
+                loaded[one] = () if one.component in static_pods else (_on_disk(one, written, change),)
+            else:
+                loaded[one] = _loaded_after(step, one, loaded[one], written, change)
+        label = AFTER if number == len(steps) else f"half-way (after {_DOING[step.verb]} {', '.join(step.what)})"
+        found = _with(found, _stage(label, loaded, step.resets))
     if len(found) > 2 and not change.happens(model.HALF_WAY):
         resets = {name: value for stage in found for name, value in stage.resets.items()}
         found = [found[0], found[-1]._replace(resets=resets)]
     return tuple(found)
 
 
-def _loaded_after(step: Step, one: model.Input, before: tuple[t.Any, ...], change: model.Change) -> tuple[t.Any, ...]:
-    """Return the values that the process may have loaded for the input after the step."""
-    wanted = change.wanted[one.name]
-    if step.verb in ("restart", "start") and step.what == one.component:
-        return (wanted,)  # restarts come after all writes
-    if step.verb == "write" and step.what == one.file and one.live:
-        return tuple(dict.fromkeys((*before, wanted))) if one.late and change.happens(model.LATE) else (wanted,)
+def _with(found: list[Stage], stage: Stage) -> list[Stage]:
+    """Add a stage, or nothing where its step is seen by nobody: a file of a stopped static pod, say."""
+    if stage.seen != found[-1].seen:
+        return [*found, stage]
+    return [*found[:-1], stage] if len(found) > 1 and stage.label == AFTER else found
+
+
+def _loaded_after(step: Step, one: model.Input, before: tuple[t.Any, ...], written: t.Sequence[str],
+                  change: model.Change) -> tuple[t.Any, ...]:
+    """Return the values that a running process may have loaded for the input after the step."""
+    if step.verb == "start" and one.component in step.what:
+        return (_on_disk(one, written, change),)
+    if step.verb == "write" and one.live:
+        # Which file a process reads its flags told it when it started.
+        now = _on_disk(one, [file for file in written if file != model.SIGNER_PLACE], change)
+        return tuple(dict.fromkeys((*before, now))) if one.late and change.happens(model.LATE) else (now,)
     return before
 
 
-def _stage(label: str, loaded: t.Mapping[model.Input, t.Any], stopped: set[str], resets: t.Mapping[str, t.Any]) -> Stage:
-    running = {one.name: values for one, values in loaded.items() if one.component not in stopped}
-    leaves = {name: values for name, values in running.items() if isinstance(values[0], str)}
-    return Stage(label, leaves, {name: values for name, values in running.items() if name not in leaves}, resets)
+def _on_disk(one: model.Input, written: t.Container[str], change: model.Change) -> t.Any:
+    """Return what a process finds that starts once these files are written."""
+    def held(which: model.Input | str) -> t.Any:
+        file, key = (which, which) if isinstance(which, str) else (which.file, which.key)
+        return (change.wanted if file in written else change.settled)[key]
+
+    if one.home is None or held(model.SIGNER_PLACE) == model.APART:
+        return held(one)
+    found = held(one.home)
+    return found[0] if len(found) == 1 else found
+
+
+def _stage(label: str, loaded: t.Mapping[model.Input, t.Any], resets: t.Mapping[str, t.Any]) -> Stage:
+    there = [(one, values) for one, values in loaded.items() if values and one.name != model.SIGNER_PLACE]
+    presents = {one.name: values for one, values in there if not one.side}
+    trusts = {one.name: values for one, values in there if one.side}
+    narrow = tuple((name, value) for name, values in trusts.items() for value in values if value != (OLD, NEW))
+    return Stage(label, presents, trusts, resets, narrow)

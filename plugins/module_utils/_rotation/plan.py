@@ -22,17 +22,16 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBECONFIG, KUBELET
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBELET
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import restart_reason
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE, TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, GRACEFUL
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, GRACEFUL, RESTARTS_WITH
 
 Observation = t.Mapping[str, t.Any]
 WINDOW_PROCESSES = frozenset({API_SERVER, "etcd"})
 SIGNER = "signer"
 SIGNER_INPUT = "--cluster-signing-cert-file"
-_LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
 
 
@@ -119,20 +118,18 @@ def _copies(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
             reasons: list[str]) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
     """Return the copies to install, those to take from their home, and those to bring home."""
     install, apart, home = [], [], []
-    widens = phase.side == CONTROL_PLANE and OLD in phase.trusts
-    narrows = phase.side == CONTROL_PLANE and OLD not in phase.trusts
     for row in hosts.copies(on).values():
         seen = observed["copies"].get(row.name)
         if seen is None or row.authority not in rotation.generations:
             continue
         new = rotation.names(row.authority, [NEW])[0]
         away = bool(row.home) and seen["home"] != new
-        if widens and away and not seen["apart"] and row.name == SIGNER:
+        if phase.widens and away and not seen["apart"] and row.name == SIGNER:
             apart.append(row.name)
             reasons.append(f"{row.name}: signs from {row.home}, will sign from {row.public} while that holds two generations")
-        if row.name in phase.presents or (narrows and away):
+        if row.name in phase.presents or (phase.narrows and away):
             install += [row.name] * _behind(seen, new, row.name, reasons)
-        if narrows and (away or (row.home and seen["apart"])):
+        if phase.narrows and (away or (row.home and seen["apart"])):
             home.append(row.name)
             reasons.append(f"{row.home_key}: of {seen['home'] or 'no known generation'}, will be of {new}")
     return install, tuple(apart), tuple(home)
@@ -202,7 +199,7 @@ class _Input(t.NamedTuple):
 
 
 def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation: Rotation) -> list[Restart]:
-    restarts = []
+    found_reasons: dict[str, list[str]] = {}
     for process in hosts.processes(on):
         found = observed["processes"][process.name]
         reasons = [] if found["running"] else ["is not running"]
@@ -212,9 +209,11 @@ def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation
                 reasons.append(f"{item.path} ({item.name}) changes: {why}")
             elif why and found["running"] and found["started"] < item.changed_at:
                 reasons.append(f"is older than {item.path} ({item.name}): {why}")
-        if reasons:
-            restarts.append(Restart(process.name, list(dict.fromkeys(reasons))))
-    return restarts
+        found_reasons[process.name] = list(dict.fromkeys(reasons))
+    for name, beside in RESTARTS_WITH.items():
+        if name in found_reasons and not found_reasons[name] and found_reasons.get(beside):
+            found_reasons[name] = [f"{beside} beside it restarts, which it must not see"]
+    return [Restart(name, reasons) for name, reasons in found_reasons.items() if reasons]
 
 
 def wrote_itself(process: str, bundle: t.Mapping[str, t.Any], rotation: Rotation) -> bool:
@@ -238,7 +237,7 @@ def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Chang
         if _LEAF[name].component == process and name in observed["pairs"]:
             # The kubelet renews its own certificate and loads what it has written.
             changed_at = 0.0 if pair.store == KUBELET else observed["pairs"][name]["changed_at"]
-            found.append(_Input(_LEAF_INPUT.get(pair.store, "leaf"), pair.certificate_path, changed_at, name in changes.leaves))
+            found.append(_Input(hosts.leaf_input(pair), pair.certificate_path, changed_at, name in changes.leaves))
     if process == "kube-controller-manager" and SIGNER in observed["copies"]:
         seen = observed["copies"][SIGNER]
         found.append(_Input(SIGNER_INPUT, hosts.copies(on)[SIGNER].public, seen["changed_at"], SIGNER in changes.copies))

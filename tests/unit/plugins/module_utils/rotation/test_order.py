@@ -10,17 +10,20 @@ import itertools
 
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM, SYSTEMD
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.checker import END, check, walk
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model import Cluster, Host, cluster_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model import Cluster, cluster_of, host_of
 
 BOTH = (OLD, NEW)
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(AUTHORITIES, size)]
 PHASE = {phase.name: phase for phase in ROTATION}
 PRESENTERS = [(phase.name, presenter) for phase in ROTATION for presenter in phase.presents]
+LAYOUTS = {"systemd": model.DEFAULT, "kubeadm": cluster_of(2, layout=KUBEADM)}
+on_each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def without(presenter, phases=ROTATION):
@@ -55,26 +58,38 @@ def broken_edge(phases, **kwargs):
 # --- our list ---------------------------------------------------------------------------------------------------------
 
 
+@on_each_layout
 @pytest.mark.parametrize("authorities", SUBSETS, ids="+".join)
-@pytest.mark.parametrize("minor", [(1, 35), (1, 37)], ids=str)
-def test_the_rotation_holds_in_every_state_for_any_authorities(authorities, minor):
-    assert check(ROTATION, cluster_of(2, minor=minor), authorities) == []
+@pytest.mark.parametrize("minor", [(1, 35), (1, 36), (1, 37)], ids=str)
+def test_the_rotation_holds_in_every_state_for_any_authorities(authorities, minor, layout):
+    assert check(ROTATION, LAYOUTS[layout]._replace(minor=minor), authorities) == []
 
 
+@on_each_layout
 @pytest.mark.parametrize("event", sorted(model.EVERYTHING))
-def test_the_rotation_does_not_need_that_anything_happens(event):
-    assert check(ROTATION, model.DEFAULT._replace(happens=model.EVERYTHING - {event})) == []
+def test_the_rotation_does_not_need_that_anything_happens(event, layout):
+    assert check(ROTATION, LAYOUTS[layout]._replace(happens=model.EVERYTHING - {event})) == []
 
 
-ALL = model.CONTROL_PLANE_COMPONENTS
+ALL = model.components_of(SYSTEMD)
+EVERY = model.components_of(KUBEADM)
 CLUSTERS = {
     "one control plane": cluster_of(1),
     "three control planes": cluster_of(3),
     "no worker": cluster_of(2, workers=0),
     "two workers": cluster_of(2, workers=2),
-    "kubelets on control planes": Cluster((Host("n1", (*ALL, "kubelet")), Host("n2", (*ALL, "kubelet")))),
-    "etcd on hosts of its own": Cluster((Host("e1", ALL[:1]), Host("e2", ALL[:1]), Host("n1", ALL[1:]), Host("n2", ALL[1:]))),
-    "fewer controller-managers than API servers": Cluster((Host("n1", ALL), Host("n2", ALL[:2]), Host("w1", ("kubelet",)))),
+    "kubelets on control planes": Cluster((host_of("n1", (*ALL, "kubelet")), host_of("n2", (*ALL, "kubelet")))),
+    "etcd on hosts of its own": Cluster((
+        host_of("e1", ALL[:1]), host_of("e2", ALL[:1]), host_of("n1", ALL[1:]), host_of("n2", ALL[1:]))),
+    "fewer controller-managers than API servers": Cluster((host_of("n1", ALL), host_of("n2", ALL[:2]), host_of("w1", ("kubelet",)))),
+    "kubeadm, one control plane": cluster_of(1, layout=KUBEADM),
+    "kubeadm, one control plane, two workers": cluster_of(1, workers=2, layout=KUBEADM),
+    "kubeadm, three control planes": cluster_of(3, layout=KUBEADM),
+    "kubeadm, no worker": cluster_of(3, workers=0, layout=KUBEADM),
+    "kubeadm, two workers": cluster_of(2, workers=2, layout=KUBEADM),
+    "kubeadm, etcd on hosts of its own": Cluster((
+        host_of("e1", EVERY[:1], KUBEADM), host_of("e2", EVERY[:1], KUBEADM), host_of("n1", EVERY[1:], KUBEADM),
+        host_of("n2", EVERY[1:], KUBEADM), host_of("w1", EVERY[-1:], KUBEADM))),
 }
 
 
@@ -85,10 +100,12 @@ def test_the_rotation_holds_on_any_shape_of_cluster(cluster):
 
 def test_the_walk_visits_every_combination_of_positions():
     assert walk(()).states == 1
-    # stop, four bundles, three restarts, start: ten positions of either control plane, and the end.
-    assert walk(ROTATION[:1]).states == 10 * 10 + 1
-    # One leaf, taken over live: two positions of either control plane.
-    assert walk(ROTATION[:4]).states == walk(ROTATION[:3]).states + 2 * 2
+    # Four bundles: five positions of either control plane, and the end. To stop and start a service shows nothing new.
+    assert walk(ROTATION[:1]).states == 5 * 5 + 1
+    # Two leaves, taken over live: three positions of either control plane.
+    assert walk(ROTATION[:4]).states == walk(ROTATION[:3]).states + 3 * 3
+    # Static pods: stopped in two steps, three files that somebody reads meanwhile, started in two steps.
+    assert walk(ROTATION[:1], LAYOUTS["kubeadm"]).states == 8 * 8 + 1
 
 
 # --- orders that others use or that seem shorter ------------------------------------------------------------------------
@@ -136,7 +153,7 @@ def test_a_swap_in_one_step_breaks_whatever_it_trusts(trusts, authorities):
 
 def test_trust_and_client_certificates_in_one_step_break_on_the_hosts_that_come_later():
     merged = PHASE["trust"]._replace(presents=PHASE["issue"].presents)
-    prompt = model.DEFAULT._replace(happens=model.EVERYTHING - {model.LATE})
+    prompt = model.DEFAULT._replace(happens=model.EVERYTHING - {model.LATE, model.HALF_WAY})
     violation, = check((merged, *ROTATION[2:]), prompt, authorities=("front-proxy",))
     assert (violation.presented_by, violation.verified_by) == ("n1", "n2")
 
@@ -151,9 +168,10 @@ def test_the_signer_together_with_the_nodes_lets_a_visited_node_renew_with_the_o
     assert broken_edge(moved("signer", to="trust-clients"), cluster=prompt) == "distrust: kubelet-client(old) -> apiserver.client-ca(new)"
 
 
-def test_the_kubelet_client_before_the_kubelets_breaks_logs_and_exec():
+@on_each_layout
+def test_the_kubelet_client_before_the_kubelets_breaks_logs_and_exec(layout):
     phases = moved("apiserver-kubelet-client", to="issue")
-    assert broken_edge(phases) == "issue: apiserver-kubelet-client(new) -> kubelet.client-ca(old)"
+    assert broken_edge(phases, cluster=LAYOUTS[layout]) == "issue: apiserver-kubelet-client(new) -> kubelet.client-ca(old)"
 
 
 def test_serving_certificates_before_the_clients_bundles_break_kubelets():
@@ -176,69 +194,107 @@ def test_serving_certificates_before_cluster_info_break_joining_nodes():
 
 # --- every mutation of our list -----------------------------------------------------------------------------------------
 
+# Where one layout shows another edge first, it stands beside: systemd's, kubeadm's.
 DROPPED = {
-    "trust": "issue: signed(new) -> apiserver.client-ca(old)",
-    "issue": "distrust: admin(old) -> controller-manager.client-ca(new)",
+    "trust": "issue: front-proxy-client(new) -> apiserver.requestheader-ca(old)",
+    "issue": ("distrust: signed(old) -> apiserver.client-ca(new)", "distrust: apiserver-etcd-client(old) -> etcd.client-ca(new)"),
     "trust-clients": "serve: apiserver(new) -> kubelet.server-ca(old)",
-    "serve": "distrust: apiserver(old) -> controller-manager.server-ca(new)",
-    "distrust": "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
+    # A control plane's kubelet judges by the very file that its API server does.
+    "serve": ("distrust: apiserver(old) -> controller-manager.server-ca(new)",
+              "distrust: apiserver-kubelet-client(old) -> kubelet.client-ca(new)"),
+    "distrust": "end: apiserver.client-ca",
     "distrust-clients": "end: kubelet.client-ca",
 }
 
 
+def of_layout(expected, layout):
+    return expected if isinstance(expected, str) else expected[list(LAYOUTS).index(layout)]
+
+
+@on_each_layout
 @pytest.mark.parametrize("dropped", PHASE)
-def test_no_phase_can_be_dropped(dropped):
-    assert broken_edge([phase for phase in ROTATION if phase.name != dropped]) == DROPPED[dropped]
+def test_no_phase_can_be_dropped(dropped, layout):
+    phases = [phase for phase in ROTATION if phase.name != dropped]
+    assert broken_edge(phases, cluster=LAYOUTS[layout]) == of_layout(DROPPED[dropped], layout)
 
 
+_FORGOT_SIGNED = ("distrust: signed(old) -> apiserver.client-ca(new)",
+                  "distrust: apiserver-kubelet-client(old) -> kubelet.client-ca(new)")
+_NODES_FORGOT = ("distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
+                 "distrust-clients: apiserver(old) -> kubelet.server-ca(new)")
 SWAPPED = {
-    ("trust", "issue"): "issue: signed(new) -> apiserver.client-ca(old)",
+    ("trust", "issue"): "issue: front-proxy-client(new) -> apiserver.requestheader-ca(old)",
     ("trust", "trust-clients"): "trust-clients: kubelet-client(new) -> apiserver.client-ca(old)",
     ("trust", "serve"): "serve: apiserver(new) -> controller-manager.server-ca(old)",
-    ("trust", "distrust"): "distrust: apiserver(old) -> controller-manager.server-ca(new)",
-    ("trust", "distrust-clients"): "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
+    ("trust", "distrust"): _FORGOT_SIGNED,
+    ("trust", "distrust-clients"): _NODES_FORGOT,
     ("issue", "trust-clients"): "distrust: kubelet-client(old) -> apiserver.client-ca(new)",
     ("issue", "serve"): "serve: apiserver(new) -> kubelet.server-ca(old)",
-    ("issue", "distrust"): "distrust: apiserver(old) -> controller-manager.server-ca(new)",
-    ("issue", "distrust-clients"): "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
+    ("issue", "distrust"): _FORGOT_SIGNED,
+    ("issue", "distrust-clients"): _NODES_FORGOT,
     ("trust-clients", "serve"): "serve: apiserver(new) -> kubelet.server-ca(old)",
-    ("trust-clients", "distrust"): "distrust: apiserver(old) -> controller-manager.server-ca(new)",
-    ("trust-clients", "distrust-clients"): "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
-    ("serve", "distrust"): "distrust: apiserver(old) -> controller-manager.server-ca(new)",
-    ("serve", "distrust-clients"): "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
-    ("distrust", "distrust-clients"): "distrust-clients: apiserver-kubelet-client(old) -> kubelet.client-ca(new)",
+    ("trust-clients", "distrust"): ("distrust: kubelet-client(old) -> apiserver.client-ca(new)", _FORGOT_SIGNED[1]),
+    ("trust-clients", "distrust-clients"): _NODES_FORGOT,
+    ("serve", "distrust"): ("distrust: apiserver(old) -> controller-manager.server-ca(new)", _FORGOT_SIGNED[1]),
+    ("serve", "distrust-clients"): _NODES_FORGOT,
+    ("distrust", "distrust-clients"): "end: pods.server-ca",
 }
 
 
+@on_each_layout
 @pytest.mark.parametrize("pair", list(itertools.combinations(PHASE, 2)), ids="<->".join)
-def test_no_two_phases_can_be_swapped(pair):
-    assert broken_edge(swapped(*pair)) == SWAPPED[pair]
+def test_no_two_phases_can_be_swapped(pair, layout):
+    assert broken_edge(swapped(*pair), cluster=LAYOUTS[layout]) == of_layout(SWAPPED[pair], layout)
 
 
+@on_each_layout
 @pytest.mark.parametrize(("phase", "presenter"), PRESENTERS, ids=lambda name: name)
-def test_no_presenter_can_be_left_behind(phase, presenter):
-    assert broken_edge(without(presenter)).split(":", maxsplit=1)[0] in ("distrust", "distrust-clients")
+def test_no_presenter_can_be_left_behind(phase, presenter, layout):
+    edge = broken_edge(without(presenter), cluster=LAYOUTS[layout])
+    assert edge.split(":", maxsplit=1)[0] in ("distrust", "distrust-clients")
+    assert f" {'signed' if presenter == 'signer' else presenter}(old) -> " in edge
+
+
+BUNDLES = [(name, row.name) for name, cluster in LAYOUTS.items() for row in cluster.hosts[0].layout.bundles]
+
+
+@pytest.mark.parametrize(("layout", "bundle"), [one for one in BUNDLES if one != ("kubeadm", "kubernetes")])
+def test_no_bundle_of_a_layout_can_be_left_behind(layout, bundle):
+    """People's kubeconfigs among them: an API server shows the new generation to whoever has not got the bundle yet."""
+    whole = LAYOUTS[layout].hosts[0].layout
+    forgets = whole._replace(bundles=tuple(row for row in whole.bundles if row.name != bundle))
+    violation, = check(ROTATION, cluster_of(2, layout=forgets))
+    row = next(row for row in TRUST if row.name == violation.verifier)
+    assert whole.same.get(row.bundle, row.bundle) == bundle
+    assert (violation.generation, violation.trusts) == (NEW, (OLD,))
 
 
 # Visited in ``issue`` already, a kubelet is visited again in ``trust-clients``, when only the new generation signs: harmless, but
 # one restart of every kubelet more.
-# The API servers' client certificate towards nodes could move once nodes trust it. It waits for the window, where it cuts nobody.
-HARMLESS_EARLIER = {("kubelet-client", "issue"), ("apiserver-kubelet-client", "serve")}
+HARMLESS_EARLIER = {("kubelet-client", "issue")}
 # ``issue`` is early for the leaves that only control planes verify: any phase before ``distrust`` does for them. They move there
 # because client certificates move before serving certificates (L2), and to leave ``serve`` to the serving certificate alone.
+# Nodes trust old and new alike until the very last phase, so the API servers' client certificate towards them can wait as well.
 HARMLESS_LATER = {
     *itertools.product(
         ("controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
          "etcd-healthcheck-client", "etcd-peer", "etcd-server"), ("trust-clients", "serve")),
     ("kubelet-client", "serve"),
+    ("apiserver-kubelet-client", "distrust"),
 }
 MOVES = [(presenter, here, there) for here, presenter in PRESENTERS for there in PHASE if there != here]
 
 
+# There a control plane's kubelet forgets the old generation in ``distrust``, together with the API server.
+HARMFUL_ON = {("apiserver-kubelet-client", "distrust"): "kubeadm"}
+
+
+@on_each_layout
 @pytest.mark.parametrize(("presenter", "here", "there"), MOVES, ids=lambda name: name)
-def test_a_presenter_moves_in_another_phase_only_where_that_is_known_to_be_harmless(presenter, here, there):
-    passes = check(moved(presenter, to=there)) == []
-    assert passes == ((presenter, there) in HARMLESS_EARLIER | HARMLESS_LATER)
+def test_a_presenter_moves_in_another_phase_only_where_that_is_known_to_be_harmless(presenter, here, there, layout):
+    passes = check(moved(presenter, to=there), LAYOUTS[layout]) == []
+    harmless = (presenter, there) in HARMLESS_EARLIER | HARMLESS_LATER and HARMFUL_ON.get((presenter, there)) != layout
+    assert passes == harmless
 
 
 # --- the tables ---------------------------------------------------------------------------------------------------------
@@ -272,16 +328,16 @@ def test_a_phase_that_names_nothing_known_is_refused(phase):
 def test_a_violation_reads_as_phase_positions_and_edge():
     violation, = check(moved("signer", to="trust"))
     assert str(violation) == (
-        "trust: n1 half-way (after writing signer): signed(new) of n1 -> apiserver.client-ca of n2 trusts (old)")
+        "trust: n1 half-way (after writing signer): signed(new) of n1 -> apiserver.client-ca of n1 trusts (old)")
 
 
 def test_what_is_left_at_the_end_reads_as_such():
-    assert str(check(moved("apiserver-kubelet-client", to="serve")[:4])[0]) == "end: apiserver.client-ca of every host trusts (old, new)"
+    assert str(check(ROTATION[:4])[0]) == "end: apiserver.client-ca of every host trusts (old, new)"
     assert str(check(())[0]) == "end: signer(old) of every host is still in use"
 
 
 def test_the_witness_is_a_shortest_one_and_always_the_same():
-    # The worker's own certificate would do as well, two steps later.
+    # The node that joins would do as well, a step later.
     violations = check(swapped("trust", "trust-clients"))
-    assert violations[0].positions == (("cluster-info", "after"),)
+    assert violations[0].positions == (("w1", "half-way (after writing kubelet-client)"),)
     assert violations == check(swapped("trust", "trust-clients"))

@@ -85,8 +85,9 @@ def test_a_process_older_than_its_file_is_restarted_with_that_reason():
     observed = walk(on, seen.healthy(on), until="trust")
     observed["processes"]["etcd"]["started"] = seen.NOW - 1
     done = actions(on, observed, PHASE["trust"], seen.ROTATION)
-    assert [one.process for one in done.restarts] == ["etcd"]
+    assert [one.process for one in done.restarts] == ["etcd", "kube-apiserver"]
     assert "older than /e/ca.crt" in done.restarts[0].reasons[0]
+    assert done.restarts[1].reasons == ["etcd beside it restarts, which it must not see"]
 
 
 def test_a_process_that_is_down_is_started():

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is proved is what is done: the model's steps of a host are the plan's actions there, in the order in which pki_host acts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, layouts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps, plan
+from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
+
+SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(AUTHORITIES, size)]
+HOSTS = {
+    "systemd, stacked": ("systemd", ("etcd", "kube_control_plane"), ()),
+    "systemd, etcd alone": ("systemd", ("etcd",), ()),
+    "systemd, no etcd": ("systemd", ("kube_control_plane",), ()),
+    "systemd, no controller-manager": ("systemd", ("etcd", "kube_control_plane"), ("etcd", "kube-apiserver")),
+    "kubeadm, stacked": ("kubeadm", ("etcd", "kube_control_plane"), ()),
+    "kubeadm, etcd alone": ("kubeadm", ("etcd",), ()),
+    "kubeadm, no etcd": ("kubeadm", ("kube_control_plane",), ()),
+    "kubeadm, worker": ("kubeadm", ("kube_node",), ()),
+}
+
+
+def host(layout, groups, components):
+    return hosts.host({"name": "n1", "address": "192.0.2.1", "groups": list(groups), "layout": layout, "components": list(components),
+                       "kubernetes_dir": "/k", "etcd_dir": "/k/pki/etcd"})
+
+
+def observed(on):
+    found = seen.healthy(on)
+    for row in hosts.copies(on).values():
+        found["copies"][row.name].update(apart=False, home=seen.OLD.get(row.authority, "") if row.home else "")
+    return found
+
+
+def planned(on, minor, authorities):
+    """Return, by phase, what the plan writes and what it restarts."""
+    rotation = plan.Rotation({name: seen.ROTATION.generations[name] for name in authorities}, minor)
+    found = {}
+    for phase, todo in plan.whole({"n1": on}, {"n1": observed(on)}, rotation, seen.NOW):
+        done = todo["n1"]
+        # Of the copies that a phase installs only the signer's is read by a process.
+        signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home)}
+        written = {f"bundle {name}" for name in done.bundles} | {*done.leaves} | {name for name, moves in signer.items() if moves}
+        found[phase.name] = (written, {one.process for one in done.restarts})
+    return found
+
+
+def modelled(on, minor, authorities):
+    """Return, by phase, the model's steps on the host."""
+    cluster = model.Cluster((on,), minor)
+    settled, found = model.settled_at_start(cluster, authorities), {}
+    for phase in ROTATION:
+        change = model.change_of(phase, cluster, authorities, settled)
+        found[phase.name] = model_steps.host_steps(on, change)
+        settled = change.wanted
+    return found
+
+
+def of_verb(steps, verb):
+    return {what for step in steps if step.verb == verb for what in step.what}
+
+
+@pytest.mark.parametrize("minor", [(1, 35), (1, 36), (1, 37)], ids=str)
+@pytest.mark.parametrize("name", HOSTS)
+def test_the_model_writes_and_restarts_what_the_plan_does(name, minor):
+    on = host(*HOSTS[name])
+    elsewhere = {leaf.name for leaf in LEAVES} - {*hosts.pairs(on)}  # the model has every leaf, whether the layout keeps it or not
+    for authorities in SUBSETS:
+        plans = planned(on, minor, authorities)
+        for phase, steps in modelled(on, minor, authorities).items():
+            found = (of_verb(steps, "write") - elsewhere, of_verb(steps, "stop"))
+            assert found == plans[phase], f"{phase} of {authorities}"
+            assert of_verb(steps, "start") == of_verb(steps, "stop")
+
+
+def kind(step):
+    """What a step of the model is to pki_host."""
+    if step.verb != "write":
+        return step.verb
+    file, = step.what
+    return {model.SIGNER: "copies", model.SIGNER_PLACE: "flags"}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
+
+
+class Recorder:
+    """Stands for all that pki_host acts with, and keeps the order."""
+
+    def __init__(self, monkeypatch):
+        self.done = []
+        for owner, function, name, answer in (
+                (pki_host.restart, "stop", "stop", {}), (pki_host.restart, "start", "start", []),
+                (pki_host.leaf_batch, "install", "certificates", []), (pki_host.key_copy, "apply", "copies", None),
+                (pki_host.batch_files, "apply", "moves", None), (pki_host.bundles, "apply", "bundles", None)):
+            monkeypatch.setattr(owner, function, self.record(name, answer))
+
+    def record(self, name, answer):
+        def do(*_args):
+            self.done.append(name)
+            return answer
+        return do
+
+    def set_flags(self, *_args):
+        self.done.append("flags")
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_the_model_takes_its_steps_in_the_order_in_which_pki_host_does(name, monkeypatch):
+    on = host(*HOSTS[name])
+    recorder = Recorder(monkeypatch)
+    params = {"bundles": [], "certificates": [], "copies": [], "moves": [], "remove_canaries": False, "flags": {"any": {}}}
+    pki_host.carry_out(params, on, recorder, {})
+    assert recorder.done == ["stop", "certificates", "copies", "moves", "bundles", "flags", "start"]
+    for phase, steps in modelled(on, (1, 37), AUTHORITIES).items():
+        kinds = [kind(step) for step in steps]
+        assert kinds == sorted(kinds, key=recorder.done.index), phase
+
+
+def test_static_pods_are_what_the_kubelet_runs():
+    names = {process.name for process in layouts.KUBEADM.processes}
+    assert names - {*layouts.KUBEADM.static_pods} == {"kubelet"}
+    assert layouts.SYSTEMD.static_pods == ()
+
+
+def test_an_etcd_member_never_restarts_under_its_running_api_server():
+    """A run that was killed may leave one of the two older than its files, and the other not."""
+    on = host(*HOSTS["kubeadm, stacked"])
+    for phase in ROTATION:
+        left = observed(on)
+        left["processes"]["etcd"].update(running=False, started=0.0)
+        done = plan.actions(on, left, phase, seen.ROTATION)
+        assert {"etcd", "kube-apiserver"} <= {one.process for one in done.restarts}, phase.name
+        assert done.window
