@@ -4,7 +4,9 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""What a restart costs: how long a host's API server or kubelet is away, and the flags with which an API server's clients lose nothing.
+"""Windows: in which order a host's processes stop and start, and what that costs.
+
+How long a host's API server or kubelet is away, and the flags with which an API server's clients lose nothing.
 
 Source of the seconds: windows of three members on v1.37.2, on two cores. Layout kubeadm with both flags 16 to 30 s, 52 to 83 s on a
 busy machine; with kubeadm's defaults the stop alone takes 32 to 44 s more (the grace period of the pod). Layout systemd 6 to 8 s.
