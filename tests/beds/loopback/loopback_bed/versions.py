@@ -31,6 +31,7 @@ class Version(t.NamedTuple):
 DEFAULT = Version(1, 37, 2)
 OLDEST = (1, 35)
 _PATCH_OF_MINOR = {(1, 35): 4, (1, 36): 2, (1, 37): 2}
+SUPPORTED = tuple(Version(*minor, patch) for minor, patch in _PATCH_OF_MINOR.items())
 _WITH_ETCD_3_6 = ((1, 35), (1, 36))
 
 KUBERNETES_MODULE = "k8s.io/kubernetes"
