@@ -20,22 +20,31 @@ SERVICE_NETWORK, DOMAIN, EXTRA_NAMES = "10.96.0.0/16", "cluster.local", ("api.ex
 # What kubeadm calls the authorities; ours have a name for each generation.
 AUTHORITIES = {"kubernetes": "kubernetes", "etcd": "etcd-ca", "front-proxy": "front-proxy-ca"}
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "server_auth", ExtendedKeyUsageOID.CLIENT_AUTH: "client_auth"}
-CONFIGURATION = f"""\
+Facts = dict[str, t.Any]
+
+
+def configuration(version: str, folder: Path) -> str:
+    """Return what kubeadm is told, with everything that a certificate can name."""
+    return f"""\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
-localAPIEndpoint: {{advertiseAddress: {ADDRESS}}}
-nodeRegistration: {{name: {NODE}, criSocket: "unix:///run/containerd/containerd.sock"}}
+localAPIEndpoint:
+  advertiseAddress: {ADDRESS}
+nodeRegistration:
+  name: {NODE}
+  criSocket: unix:///run/containerd/containerd.sock
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-kubernetesVersion: {{version}}
-certificatesDir: {{folder}}/pki
+kubernetesVersion: {version}
+certificatesDir: {folder}/pki
 controlPlaneEndpoint: {ENDPOINT}
-networking: {{{{serviceSubnet: {SERVICE_NETWORK}, dnsDomain: {DOMAIN}}}}}
-apiServer: {{{{certSANs: [{", ".join(EXTRA_NAMES)}]}}}}
+networking:
+  serviceSubnet: {SERVICE_NETWORK}
+  dnsDomain: {DOMAIN}
+apiServer:
+  certSANs: [{", ".join(EXTRA_NAMES)}]
 """
-
-Facts = dict[str, t.Any]
 
 
 def made_by_kubeadm(folder: Path) -> dict[str, Facts]:

@@ -54,7 +54,7 @@ def fixture_made(request: pytest.FixtureRequest, leave_out: LeaveOut, tmp_path_f
         leave_out(f"kubeadm {version}: {exc}")
     folder = tmp_path_factory.mktemp(str(version))
     configuration = tmp_path_factory.mktemp("configuration") / "kubeadm.yaml"
-    configuration.write_text(kubeadm_files.CONFIGURATION.format(version=version, folder=folder), encoding="utf-8")
+    configuration.write_text(kubeadm_files.configuration(str(version), folder), encoding="utf-8")
     for phase in (["certs", "all"], ["kubeconfig", "all", "--kubeconfig-dir", str(folder)]):
         subprocess.run([found.directory / "kubeadm", "init", "phase", *phase, "--config", configuration], check=True, capture_output=True)
     return version, folder

@@ -204,7 +204,7 @@ KUBEADM = Layout(
                    "{user}@kubernetes", group="cluster_init"),
         # kubeadm join refuses a host that has one: elsewhere the kubelet gets its own from the signer, unless there is none.
         Kubeconfig("kubelet", "kubelet-client", "kubelet-kubeconfig", "system:node:{node}", "{kubernetes_dir}/kubelet.conf",
-                   "{user}@kubernetes", group="cluster_init external_ca"),
+                   "{user}@kubernetes", local=True, group="cluster_init external_ca"),
     ),
     copies=(
         Copy("signer", "kubernetes", f"{_PKI}/.rekey/kubernetes-ca.key", f"{_PKI}/.rekey/kubernetes-ca.crt",

@@ -40,9 +40,10 @@ def named_by_user(directory: Path, wanted: str, names: t.Sequence[str] = NAMES) 
 
     :raises BedError: when a binary is missing there or is not the version that is wanted ("" for any).
     """
-    missing = _missing(directory, names)
+    asked_for = tuple(dict.fromkeys(("kube-apiserver", *names)))  # the API server tells the version
+    missing = _missing(directory, asked_for)
     if missing:
-        raise BedError(f"KUBERNETES_BIN_DIR {directory} has no {', '.join(missing)}", f"It must hold {', '.join(names)}.")
+        raise BedError(f"KUBERNETES_BIN_DIR {directory} has no {', '.join(missing)}", f"It must hold {', '.join(asked_for)}.")
     said = subprocess.run([directory / "kube-apiserver", "--version"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"Kubernetes (v\d+\.\d+\.\d+)", said)
     if not match:

@@ -61,8 +61,8 @@ def test_keys_and_bundles_go_where_kubeadm_looks_for_them():
 def test_a_kubeconfig_names_server_user_and_context_as_kubeadm_does():
     found = {one["name"]: one for one in provision(host(FIRST))["kubeconfigs"]}
     assert {name: one["clusters"][0]["server"] for name, one in found.items()} == {
-        "controller-manager": "https://192.0.2.1:6443", "scheduler": "https://192.0.2.1:6443",
-        **dict.fromkeys(("admin", "super-admin", "kubelet"), seen.CLUSTER.endpoint)}
+        **dict.fromkeys(("controller-manager", "scheduler", "kubelet"), "https://192.0.2.1:6443"),
+        **dict.fromkeys(("admin", "super-admin"), seen.CLUSTER.endpoint)}
     kubelet = found["kubelet"]
     assert kubelet["current_context"] == kubelet["contexts"][0]["name"] == "system:node:cp1@kubernetes"
     assert kubelet["users"][0]["client_certificate_path"] == "/var/lib/kubelet/pki/kubelet-client-current.pem"
