@@ -275,7 +275,7 @@ def main() -> None:
     kubectl = Kubectl(runner(module), module.params["kubectl"], module.params["kubeconfig"] or "", module.params["request_timeout"])
     objects = bundles.Objects(kubectl)
     try:
-        plans = [bundles.plan(item, objects) for item in bundles.items(module.params["bundles"])]
+        plans = [bundles.plan(item, objects, module.check_mode) for item in bundles.items(module.params["bundles"])]
         if not module.check_mode:
             bundles.apply(plans, objects)
     except PkiError as exc:

@@ -326,9 +326,9 @@ def argument_spec() -> dict[str, t.Any]:
     return {"kubeconfigs": {"type": "list", "elements": "dict", "required": True, "options": kubeconfig}}
 
 
-def plans(kubeconfigs: t.Sequence[Options]) -> list[Plan]:
+def plans(kubeconfigs: t.Sequence[Options], check_mode: bool = False) -> list[Plan]:
     """Read every file and input and decide; :raises PkiError: before anything is written."""
-    found = [_plan(options) for options in kubeconfigs]
+    found = [_plan(options, check_mode) for options in kubeconfigs]
     for index, one in enumerate(found):
         for earlier in found[:index]:
             if earlier.name == one.name:
@@ -338,11 +338,11 @@ def plans(kubeconfigs: t.Sequence[Options]) -> list[Plan]:
     return found
 
 
-def _plan(options: Options) -> Plan:
+def _plan(options: Options, check_mode: bool) -> Plan:
     name = options["name"]
     target = _target(options)
     source = f"{name}: {target.path}"
-    files.check_target(target, name)
+    files.check_target(target, name, check_mode)
     content = files.read(target.path, name)
     if options["state"] == "absent":
         return Plan(name, target, {} if content is not None else None, None, () if content is None else ("shall not be there",), ())
@@ -484,7 +484,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        planned = plans(module.params["kubeconfigs"])
+        planned = plans(module.params["kubeconfigs"], module.check_mode)
         if not module.check_mode:
             for one in planned:
                 apply(one)

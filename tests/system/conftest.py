@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bed's code is found as bed.py finds it. What this machine cannot run is left out loudly, and nothing may be where CI runs."""
+"""The beds' code is found as each bed.py finds it. What this machine cannot run is left out loudly, and nothing may be where CI runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "beds" / "loopback"))
+sys.path[:0] = [str(TESTS / folder) for folder in ("system", "beds/loopback", "beds/kubeadm")]
 
 LeaveOut = t.Callable[[str], t.NoReturn]
 

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import (
     KUBECONFIG,
+    KUBELET,
     LAYOUTS,
     Bundle,
     Copy,
@@ -24,6 +25,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
+EXTERNAL_CA = "external_ca"
 _LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
 
 
@@ -33,7 +35,7 @@ class Host(t.NamedTuple):
     name: str
     node: str
     address: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # of the inventory, and those that layouts.py adds to them
     layout: Layout
     kubernetes_dir: str
     etcd_dir: str
@@ -120,9 +122,19 @@ def side(on: Host, name: str) -> str:
 
 
 def kubeconfigs(on: Host) -> list[Kubeconfig]:
-    """Return the kubeconfigs of the leaves on the host, with their paths filled in."""
-    names = {leaf.name for leaf in leaves(on)}
-    return [row._replace(path=on.path(row.path)) for row in on.layout.kubeconfigs if row.leaf in names]
+    """Return the kubeconfigs that the host is provisioned with, with their paths and names filled in."""
+    names, rows = {leaf.name for leaf in leaves(on)}, []
+    for row in on.layout.kubeconfigs:
+        if row.leaf in names and on.belongs(row.group):
+            user = row.user.format(node=on.node)
+            rows.append(row._replace(path=on.path(row.path), user=user, context=row.context.format(user=user)))
+    return rows
+
+
+def provisioned(on: Host) -> list[Leaf]:
+    """Return the leaves that the host is provisioned with: all but those whose kubeconfigs are not its part."""
+    left_out = {row.leaf for row in on.layout.kubeconfigs} - {row.leaf for row in kubeconfigs(on)}
+    return [leaf for leaf in leaves(on) if leaf.name not in left_out]
 
 
 def address(on: Host, process: str) -> str:
@@ -131,17 +143,27 @@ def address(on: Host, process: str) -> str:
 
 
 def copies(on: Host) -> dict[str, Copy]:
-    """Return the copies of the authority host's pairs that the host's components need."""
+    """Return the copies of the authority host's pairs that the host's components need; no authority's where the CA is external."""
     return {
         row.name: row._replace(key=on.path(row.key), public=on.path(row.public), home_key=on.path(row.home_key), home=on.path(row.home))
         for row in on.layout.copies
-        if set(row.readers) & set(on.components)
+        if set(row.readers) & set(on.components) and not (row.authority and on.belongs(EXTERNAL_CA))
     }
 
 
 def processes(on: Host) -> list[Process]:
     """Return the processes that run on the host, in starting order."""
     return [process for process in on.layout.processes if process.name in on.components]
+
+
+def places(on: Host) -> dict[str, str]:
+    """Return directory → mode of every directory that the host is provisioned with something in."""
+    kept = {leaf.name for leaf in provisioned(on)}
+    found = {pair.base.rpartition("/")[0]: "0700" if pair.store == KUBELET else "0755"
+             for name, pair in pairs(on).items() if name in kept}
+    paths = [*(row.path for row in bundles(on).values() if not row.inline), *(row.path for row in kubeconfigs(on)),
+             *(row.home_key or row.key for row in copies(on).values())]
+    return {**dict.fromkeys((path.rpartition("/")[0] for path in paths), "0755"), **found}
 
 
 def directories(on: Host) -> list[str]:

@@ -14,6 +14,7 @@ import urllib.parse
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import Leaf
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBECONFIG, Bundle, Pair
 
 CANARY_VALIDITY = "24h"
 CANARY_COMMON_NAME = {"front-proxy": "front-proxy-client"}  # --requestheader-allowed-names pins this name
@@ -62,7 +63,7 @@ def leaf_item(on: hosts.Host, leaf: Leaf, of: Cluster) -> dict[str, t.Any]:
         "certificate_path": pair.certificate_path, "key_path": pair.key_path, "store": pair.store,
         "common_name": leaf.common_name.format(node=on.node), "organizations": list(leaf.organizations),
         "usages": list(leaf.usages), "sans": _sans(leaf.sans, on, of),
-        "key_type": of.key_type, "validity": of.leaf_validity, "renew_before": of.leaf_renew_before,
+        "key_type": pair.key_type or of.key_type, "validity": of.leaf_validity, "renew_before": of.leaf_renew_before,
     }
 
 
@@ -93,20 +94,39 @@ def canary_authorities(on: hosts.Host) -> list[str]:
     return sorted({authority for component in on.components for authority in wanted[component]})
 
 
-def kubeconfig_items(on: hosts.Host, of: Cluster) -> list[dict[str, t.Any]]:
-    """Return the kubeconfig items of a host: CA bundle and client pair by file, so that client-go can reload them."""
-    pairs, bundles = hosts.pairs(on), hosts.bundles(on)
+def kubeconfig_items(on: hosts.Host, of: Cluster, anchors: t.Mapping[str, str]) -> list[dict[str, t.Any]]:
+    """Return the kubeconfig items of a host. What is a file of its own is named, so that client-go can reload it.
+
+    :param anchors: authority → certificate (PEM) that is inline where a bundle is; inline pairs come with the certificates.
+    """
     return [
         {
-            "name": row.name, "path": row.path, "current_context": "default",
-            "clusters": [{"name": "kubernetes", "server": of.endpoint,
-                          "certificate_authority_path": bundles[row.bundle].path, "embed": False}],
-            "users": [{"name": row.user, "client_certificate_path": f"{pairs[row.leaf].base}.crt",
-                       "client_key_path": f"{pairs[row.leaf].base}.key", "embed": False}],
-            "contexts": [{"name": "default", "cluster": "kubernetes", "user": row.user}],
+            "name": row.name, "path": row.path, "current_context": row.context,
+            "clusters": [{"name": "kubernetes", "server": _local(on) if row.local else of.endpoint,
+                          **_trust(hosts.bundles(on)[row.bundle], anchors)}],
+            "users": [{"name": row.user, **_identity(hosts.pairs(on)[row.leaf])}],
+            "contexts": [{"name": row.context, "cluster": "kubernetes", "user": row.user}],
         }
         for row in hosts.kubeconfigs(on)
     ]
+
+
+def _local(on: hosts.Host) -> str:
+    """Return the URL of the host's own API server."""
+    port = next(row.port for row in on.layout.processes if row.name == "kube-apiserver")
+    return f"https://{f'[{on.address}]' if ':' in on.address else on.address}:{port}"
+
+
+def _trust(bundle: Bundle, anchors: t.Mapping[str, str]) -> dict[str, t.Any]:
+    if bundle.inline:
+        return {"certificate_authority_content": anchors[bundle.authority]}
+    return {"certificate_authority_path": bundle.path, "embed": False}
+
+
+def _identity(pair: Pair) -> dict[str, t.Any]:
+    if pair.store == KUBECONFIG:
+        return {}
+    return {"client_certificate_path": pair.certificate_path, "client_key_path": pair.key_path, "embed": False}
 
 
 def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:

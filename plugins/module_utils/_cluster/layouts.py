@@ -8,7 +8,8 @@
 
 Every path hangs from two host variables, ``kubernetes_dir`` and ``etcd_dir``, so several hosts can live on one machine.
 Modes are the rule of the house: keys and kubeconfigs 0600, certificates and bundles 0644.
-A row's ``group`` names the inventory groups whose hosts have it, separated by spaces.
+A row's ``group`` names the inventory groups whose hosts have it, separated by spaces. Two more can be named: ``cluster_init``, the
+host where the cluster begins (kubeadm init), and ``external_ca``, every host of a cluster that is given no authority's key.
 Layout ``systemd`` uses the file names of kubernetes-the-hard-way (docs/04, docs/05, units/ at 52eb26d) where it has one.
 Layout ``kubeadm`` is kubeadm's own (cmd/kubeadm/app/constants/constants.go, phases/certs/certlist.go, phases/kubeconfig, v1.37.2).
 """
@@ -33,6 +34,7 @@ class Pair(t.NamedTuple):
     base: str
     store: str = FILES
     optional: bool = False  # a host may be without it
+    key_type: str = ""  # the cluster's if empty
 
     @property
     def certificate_path(self) -> str:
@@ -57,13 +59,16 @@ class Bundle(t.NamedTuple):
 
 
 class Kubeconfig(t.NamedTuple):
-    """A kubeconfig that names its CA bundle and its client pair by file."""
+    """A kubeconfig as a host is provisioned with it; what its bundle and its pair are stored as says what is inline and what a file."""
 
     name: str
     leaf: str
     bundle: str
-    user: str
+    user: str  # {node} is the host's node name
     path: str
+    context: str = "default"
+    local: bool = False  # whether it names the host's own API server instead of the cluster's endpoint
+    group: str = "kube_control_plane"
 
 
 class Copy(t.NamedTuple):
@@ -178,7 +183,8 @@ KUBEADM = Layout(
         Pair("admin", "{kubernetes_dir}/admin.conf", KUBECONFIG),
         # Only where kubeadm init ran.
         Pair("super-admin", "{kubernetes_dir}/super-admin.conf", KUBECONFIG, optional=True),
-        Pair("kubelet-client", "/var/lib/kubelet/pki/kubelet-client-current.pem", KUBELET),
+        # A kubelet makes keys of this type alone.
+        Pair("kubelet-client", "/var/lib/kubelet/pki/kubelet-client-current.pem", KUBELET, key_type="ecdsa-p256"),
     ),
     bundles=(
         Bundle("kubernetes", "kubernetes", f"{_PKI}/ca.crt", _NODES),
@@ -191,7 +197,18 @@ KUBEADM = Layout(
         Bundle("super-admin-kubeconfig", "kubernetes", "{kubernetes_dir}/super-admin.conf", "kube_control_plane", True, True),
         Bundle("kubelet-kubeconfig", "kubernetes", "{kubernetes_dir}/kubelet.conf", _NODES, True),
     ),
-    kubeconfigs=(),
+    kubeconfigs=(
+        Kubeconfig("controller-manager", "controller-manager", "controller-manager-kubeconfig", "system:kube-controller-manager",
+                   "{kubernetes_dir}/controller-manager.conf", "{user}@kubernetes", local=True),
+        Kubeconfig("scheduler", "scheduler", "scheduler-kubeconfig", "system:kube-scheduler", "{kubernetes_dir}/scheduler.conf",
+                   "{user}@kubernetes", local=True),
+        Kubeconfig("admin", "admin", "admin-kubeconfig", "kubernetes-admin", "{kubernetes_dir}/admin.conf", "{user}@kubernetes"),
+        Kubeconfig("super-admin", "super-admin", "super-admin-kubeconfig", "kubernetes-super-admin", "{kubernetes_dir}/super-admin.conf",
+                   "{user}@kubernetes", group="cluster_init"),
+        # kubeadm join refuses a host that has one: elsewhere the kubelet gets its own from the signer, unless there is none.
+        Kubeconfig("kubelet", "kubelet-client", "kubelet-kubeconfig", "system:node:{node}", "{kubernetes_dir}/kubelet.conf",
+                   "{user}@kubernetes", local=True, group="cluster_init external_ca"),
+    ),
     copies=(
         Copy("signer", "kubernetes", f"{_PKI}/.rekey/kubernetes-ca.key", f"{_PKI}/.rekey/kubernetes-ca.crt",
              ("kube-controller-manager",), f"{_PKI}/ca.key", f"{_PKI}/ca.crt"),

@@ -37,15 +37,11 @@ def own_targets(item: AuthorityItem) -> list[files.Target]:
 
 
 def check_targets(items: t.Sequence[AuthorityItem], check_mode: bool) -> None:
-    """Refuse the batch when one of its files cannot be written safely; :raises PkiError: naming item and file.
-
-    In check mode a missing directory passes: an earlier task may be the one that would have made it.
-    """
+    """Refuse the batch when one of its files cannot be written safely; :raises PkiError: naming item and file."""
     for item in items:
         others = [item.chain_path, item.cross_sign.path if item.cross_sign else ""]
         for target in own_targets(item) + [public_target(item, path) for path in others if path]:
-            if not check_mode or os.path.isdir(os.path.dirname(target.path) or "."):
-                files.check_target(target, item.name)
+            files.check_target(target, item.name, check_mode)
 
 
 def read_certificate(path: str, item: str) -> x509.Certificate | None:

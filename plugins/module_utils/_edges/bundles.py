@@ -169,14 +169,14 @@ def _wanted(options: t.Mapping[str, t.Any]) -> _bundle.Wanted:
     return _bundle.Wanted(state, anchors, frozenset(_bundle.fingerprint(text, name) for text in options["fingerprints"]))
 
 
-def plan(item: Item, objects: Objects) -> Plan:
+def plan(item: Item, objects: Objects, check_mode: bool = False) -> Plan:
     """Read the bundle and decide; :raises PkiError: when it cannot be read, understood or written."""
-    return _plan_file(item) if item.target else _plan_object(item, objects)
+    return _plan_file(item, check_mode) if item.target else _plan_object(item, objects)
 
 
-def _plan_file(item: Item) -> Plan:
+def _plan_file(item: Item, check_mode: bool = False) -> Plan:
     target = t.cast(files.Target, item.target)
-    files.check_target(target, item.name)
+    files.check_target(target, item.name, check_mode)
     content = files.read(target.path, item.name)
     if content is None and item.encoding == _bundle.KUBECONFIG:
         return _missing(item)

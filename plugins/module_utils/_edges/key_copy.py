@@ -145,7 +145,7 @@ def apply(plans: t.Sequence[Plan]) -> None:
 def plan_request(copy: Copy, check_mode: bool) -> Plan:
     """Say whether the destination needs the copy, and see to its transport key."""
     for target in (copy.key, copy.public, copy.transport):
-        files.check_target(target, copy.item)
+        files.check_target(target, copy.item, check_mode)
     public = _public_content(copy)
     found = _held(copy)
     wanted = _key_copy.wanted_sha256(copy.options.get("wanted_public_sha256"), public, copy.item)
@@ -189,7 +189,7 @@ def plan_seal(copy: Copy, check_mode: bool) -> Plan:
 def plan_install(copy: Copy, check_mode: bool) -> Plan:
     """Open what was sealed and put the pair in place: the key first, then its public half; the transport key goes last."""
     for target in (copy.key, copy.public, copy.transport):
-        files.check_target(target, copy.item)
+        files.check_target(target, copy.item, check_mode)
     public = _public_content(copy)
     if public is None and not check_mode:
         raise PkiError(copy.item, "has no public_content", _ORDER)
@@ -219,7 +219,7 @@ def plan_install(copy: Copy, check_mode: bool) -> Plan:
 def plan_create(copy: Copy, check_mode: bool) -> Plan:
     """Make a key pair where there is none; a key that is there is kept, and its missing public half is written."""
     for target in (copy.key, copy.public):
-        files.check_target(target, copy.item)
+        files.check_target(target, copy.item, check_mode)
     private, public_pem = (files.read(target.path, copy.item) for target in (copy.key, copy.public))
     if private is None and public_pem is not None:
         raise PkiError(copy.item, f"{copy.public.path}: its private key {copy.key.path} is missing",

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores
@@ -40,14 +39,10 @@ def pending_target(item: Item) -> files.Target:
 
 
 def check_targets(items: t.Sequence[Item], check_mode: bool) -> None:
-    """Refuse the batch when one of its files cannot be written safely; :raises PkiError: naming item and file.
-
-    In check mode a missing directory passes: an earlier task may be the one that would have made it.
-    """
+    """Refuse the batch when one of its files cannot be written safely; :raises PkiError: naming item and file."""
     for item in items:
         for target in (*leaf_stores.checked(targets(item), item.store), pending_target(item)):
-            if not check_mode or os.path.isdir(os.path.dirname(target.path) or "."):
-                files.check_target(target, item.label)
+            files.check_target(target, item.label, check_mode)
 
 
 def observe(item: Item) -> Found:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Copy
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
@@ -146,7 +147,8 @@ def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> Result:
 
 def _provision_text(args: Arguments) -> list[str]:
     """Say what a first run would make, while there is no authority yet that could tell more."""
-    return [f"{name}: leaves {', '.join(hosts.pairs(on))}; bundles {', '.join(hosts.bundles(on))}; "
+    return [f"{name}: leaves {', '.join(leaf.name for leaf in hosts.provisioned(on))}; bundles "
+            f"{', '.join(bundle for bundle, row in hosts.bundles(on).items() if not row.inline)}; "
             f"kubeconfigs {', '.join(row.name for row in hosts.kubeconfigs(on)) or 'none'}; "
             f"copies {', '.join(hosts.copies(on)) or 'none'}" for name, on in args.on.items()]
 
@@ -158,11 +160,11 @@ def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[st
     return {
         "directory": on.state_dir,
         "certificates": [*_canaries(on, args), *(_successor(on, leaf, args) for leaf in behind)],
-        **_copies(on, args, {authority: both[1] for authority, both in generations.items()}, {
-            row.name for row in hosts.copies(on).values()
+        **_copies([
+            row for row in hosts.copies(on).values()
             if row.authority in generations and row.name in observed["copies"]
             and {observed["copies"][row.name]["generation"], observed["copies"][row.name]["home"] or generations[row.authority][1]}
-            != {generations[row.authority][1]}}),
+            != {generations[row.authority][1]}], on, args, {authority: both[1] for authority, both in generations.items()}),
     }
 
 
@@ -183,23 +185,26 @@ def _canaries(on: hosts.Host, args: Arguments) -> list[Result]:
 
 
 def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> Result:
+    anchors = {authority: args.known[generation]["certificate"] for authority, generation in newest.items()}
     return {
-        "directories": sorted({path for path, group in ((on.kubernetes_dir, "kube_control_plane"), (on.etcd_dir, "etcd"))
-                               if group in on.groups}),
-        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in hosts.leaves(on)],
-        "bundles": [items.bundle_item(on, name, [args.known[newest[row.authority]]["certificate"]])
-                    for name, row in hosts.bundles(on).items()],
-        "kubeconfigs": items.kubeconfig_items(on, args.cluster),
-        **_copies(on, args, newest, hosts.copies(on)),
+        "directories": [{"path": path, "mode": mode} for path, mode in sorted(hosts.places(on).items())],
+        "kubeconfigs": items.kubeconfig_items(on, args.cluster, anchors),
+        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in hosts.provisioned(on)],
+        # An inline bundle comes with its kubeconfig.
+        "bundles": [items.bundle_item(on, name, [anchors[row.authority]]) for name, row in hosts.bundles(on).items() if not row.inline],
+        **_copies([_at_home(row) for row in hosts.copies(on).values()], on, args, newest),
     }
 
 
-def _copies(on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str], wanted: t.Container[str]) -> Result:
+def _at_home(row: Copy) -> Copy:
+    """Return where a copy is kept while nothing rotates."""
+    return row._replace(key=row.home_key or row.key, public=row.home or row.public)
+
+
+def _copies(rows: t.Iterable[Copy], on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str]) -> Result:
     """Return the copies' pki_key_copy items: what the host requests and installs, what the authority host seals for it."""
     copies, seals = [], []
-    for row in hosts.copies(on).values():
-        if row.name not in wanted:
-            continue
+    for row in rows:
         facts = args.known[generation_of[row.authority]] if row.authority else args.cluster.service_accounts()
         copies.append({"name": row.name, "host": on.name, "key_path": row.key, "public_path": row.public,
                        "wanted_public_sha256": facts.get("public_key_sha256")})

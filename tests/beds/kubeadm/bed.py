@@ -27,11 +27,12 @@ def _bed() -> nodes.Bed:
 def _nodes(arguments: argparse.Namespace) -> None:
     bed, progress, cache = _bed(), Progress(), cache_of(os.environ)
     binaries, version = node_binaries.obtain(os.environ, cache, progress)
-    root = images.root_file_system(cache, progress)
     listed = run(str(binaries["kubeadm"]), "config", "images", "list", "--kubernetes-version", str(version)).stdout.decode().split()
     pause = next(name for name in listed if "/pause:" in name)
-    archive = images.cluster_images(listed, binaries, root, progress)
-    image = images.node_image(root, binaries, pause, progress)
+    with images.one_at_a_time(cache):
+        root = images.root_file_system(cache, progress)
+        archive = images.cluster_images(listed, binaries, root, progress)
+        image = images.node_image(root, binaries, pause, progress)
     wanted = topology.nodes(arguments.control_planes, arguments.workers)
     nodes.prepare(bed, image, archive, str(version), wanted)
     progress.say(f"Booting {len(wanted)} nodes")
@@ -44,7 +45,7 @@ def _init(arguments: argparse.Namespace) -> None:
 
 
 def _join(arguments: argparse.Namespace) -> None:
-    cluster.join(_bed(), nodes.nodes_of(_bed())[0], topology.node(arguments.node), Progress())
+    cluster.join(_bed(), nodes.nodes_of(_bed())[0], topology.node(arguments.node), Progress(), arguments.pki == "upload")
 
 
 def _add(arguments: argparse.Namespace) -> None:
@@ -91,12 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function)
         if name in ("up", "nodes"):
-            command.add_argument("--control-planes", type=int, choices=(1, 3), default=3)
+            command.add_argument("--control-planes", type=int, choices=range(1, 10), default=3)
             command.add_argument("--workers", type=int, default=2)
         if name in ("up", "init"):
             command.add_argument("--flags", choices=("default", "graceful"), default="graceful")
         if name in ("join", "add", "ssh"):
             command.add_argument("node")
+        if name == "join":
+            command.add_argument("--pki", choices=("upload", "provisioned"), default="upload", help="where control planes have their keys")
         if name == "ssh":
             command.add_argument("argv", nargs=argparse.REMAINDER)
     return parser

@@ -16,7 +16,6 @@ import typing as t
 from pathlib import Path
 
 from loopback_bed.errors import BedError
-from loopback_bed.lifecycle import INVENTORY
 from loopback_bed.places import FOLDER, Bed
 
 ROTATE = "rekey.kubernetes.rotate_ca"
@@ -27,6 +26,18 @@ _LAST_LINES = 40
 # What a program reads, and later a person who looks for the reason of a failure: everything, uncoloured.
 _WHOLE = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false", "PYTHONUNBUFFERED": "1",
           "ANSIBLE_DISPLAY_OK_HOSTS": "true", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
+
+
+class Playable(t.Protocol):
+    """A bed, of whatever kind."""
+
+    @property
+    def directory(self) -> Path:
+        """Where it lives."""
+
+    @property
+    def inventory(self) -> Path:
+        """What Ansible knows of it."""
 
 
 class Played(t.NamedTuple):
@@ -77,16 +88,16 @@ def end(process: subprocess.Popen[str]) -> int:
     return process.wait()
 
 
-def start_playbook(bed: Bed, name: str, arguments: t.Sequence[str], summary: Path) -> subprocess.Popen[str]:
+def start_playbook(bed: Playable, name: str, arguments: t.Sequence[str], summary: Path) -> subprocess.Popen[str]:
     """Start ansible-playbook on the bed with the callback enabled; its output is to be read from ``stdout``."""
-    command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", INVENTORY, name, *arguments]
+    command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", bed.inventory, name, *arguments]
     environment = {**os.environ, **_WHOLE, "REKEY_BED_DIR": str(bed.directory), "ANSIBLE_CALLBACKS_ENABLED": CALLBACK,
                    "REKEY_ROTATION_SUMMARY": str(summary)}
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             errors="replace", start_new_session=True)
 
 
-def play(bed: Bed, name: str, arguments: t.Sequence[str], log: Path, hear: t.Callable[[str], None] = lambda line: None) -> Played:
+def play(bed: Playable, name: str, arguments: t.Sequence[str], log: Path, hear: t.Callable[[str], None] = lambda line: None) -> Played:
     """Run a playbook on the bed to its end.
 
     :param log: where its output goes; the callback's summary goes beside it.

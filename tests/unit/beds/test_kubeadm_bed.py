@@ -11,7 +11,7 @@ import jinja2
 import pytest
 import yaml
 
-from kubeadm_bed import topology
+from kubeadm_bed import nodes, topology
 
 TEMPLATES = Path(topology.__file__).resolve().parent / "templates"
 
@@ -46,3 +46,21 @@ def test_a_worker_joins_without_the_keys_of_a_control_plane():
     values = {"endpoint": topology.ENDPOINT, "token": "t", "ca_hash": "h", "certificate_key": "k"}
     assert "controlPlane" in yaml.safe_load(rendered("join.yaml.j2", node=topology.node("cp2"), **values))
     assert "controlPlane" not in yaml.safe_load(rendered("join.yaml.j2", node=topology.node("w1"), **values))
+
+
+def test_a_control_plane_that_has_its_pki_joins_without_kubeadm_s_upload():
+    said = yaml.safe_load(rendered("join.yaml.j2", node=topology.node("cp2"), endpoint=topology.ENDPOINT, token="t", ca_hash="h",
+                                   certificate_key=""))
+    assert "certificateKey" not in said["controlPlane"]
+
+
+@pytest.mark.parametrize(("control_planes", "workers"), [(3, 2), (1, 1), (2, 0)])
+def test_the_inventory_names_the_nodes_that_the_bed_has(tmp_path, control_planes, workers):
+    found = topology.nodes(control_planes, workers)
+    bed = nodes.Bed(tmp_path)
+    nodes.write_inventory(bed, found)
+    groups = yaml.safe_load(bed.inventory.read_text())["all"]["children"]
+    hosts = {**groups["kube_control_plane"]["hosts"], **groups["kube_node"]["hosts"]}
+    assert {name: one["ansible_host"] for name, one in hosts.items()} == {one.name: one.address for one in found}
+    assert len(groups["kube_control_plane"]["hosts"]) == control_planes
+    assert groups["kube_control_plane"]["vars"]["pki_rotate_window_ready_command"][-1].endswith(":8404/{{ inventory_hostname }}")

@@ -71,7 +71,7 @@ def test_another_version_gets_a_go_mod_of_its_own() -> None:
     assert "\nk8s.io/api" not in made
     assert "\tk8s.io/client-go => k8s.io/client-go v0.35.4\n" in made
     assert "\ngo 1.25.0\ngodebug default=go1.25\n" in made
-    assert made.count("k8s.io/kubernetes/cmd/") == len(versions.KUBERNETES_COMMANDS)
+    assert made.count("k8s.io/kubernetes/cmd/") == len((*versions.CONTROL_PLANE_COMMANDS, *versions.NODE_COMMANDS))
 
 
 def test_an_etcd_whose_go_mod_is_too_old_for_tool_lines_gets_a_newer_go_line() -> None:

@@ -32,12 +32,15 @@ def init(bed: Bed, first: Node, graceful: bool, progress: Progress) -> None:
     inside(first.container, "kubeadm", "init", "--config", "/etc/kubeadm.yaml")
 
 
-def join(bed: Bed, first: Node, one: Node, progress: Progress) -> None:
-    """Have a node join, with a token of its own; a control plane gets the keys by kubeadm's own upload."""
+def join(bed: Bed, first: Node, one: Node, progress: Progress, upload: bool = True) -> None:
+    """Have a node join, with a token of its own.
+
+    :param upload: whether a control plane gets the keys by kubeadm's own upload; else its PKI must be there already.
+    """
     progress.say(f"  kubeadm join on {one.name}")
     command = inside(first.container, "kubeadm", "token", "create", "--ttl", "30m", "--print-join-command")
     token, ca_hash = (re.search(pattern, command)[1] for pattern in (r"--token (\S+)", r"--discovery-token-ca-cert-hash (\S+)"))  # type: ignore[index]
-    key = _uploaded(first) if one.control_plane else ""
+    key = _uploaded(first) if one.control_plane and upload else ""
     text = TEMPLATES.get_template("join.yaml.j2").render(node=one, endpoint=topology.ENDPOINT, token=token, ca_hash=ca_hash,
                                                          certificate_key=key)
     put(one, "/etc/kubeadm.yaml", text.encode(), "600")

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import re
 import shutil
@@ -33,6 +35,16 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+@contextlib.contextmanager
+def one_at_a_time(cache: Path) -> t.Iterator[None]:
+    """Let no two beds make what they share at the same time."""
+    folder = cache / "kubeadm"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w", encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def root_file_system(cache: Path, progress: Progress) -> Path:
     """Return Debian's packages as a directory, made once.
 
@@ -44,7 +56,6 @@ def root_file_system(cache: Path, progress: Progress) -> Path:
     progress.say(f"Making a root file system of Debian {RELEASE} (about 2 min)")
     draft = target.with_name(f".{target.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
     run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", RELEASE, str(draft), _mirror())
     shutil.copytree("/etc/apt/apt.conf.d", draft / "etc/apt/apt.conf.d", dirs_exist_ok=True)
     shutil.copy("/etc/resolv.conf", draft / "etc/resolv.conf")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The binaries of nodes and images: the loopback bed's, and those that only nodes need, built from the modules in go/."""
+"""The binaries of nodes and images: Kubernetes' as the loopback bed gets its own, others built from the modules in go/."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ import typing as t
 from pathlib import Path
 
 from kubeadm_bed.commands import run
-from loopback_bed import binaries as control_plane
-from loopback_bed import gobuild, versions
+from loopback_bed import binaries, gobuild, versions
 from loopback_bed.progress import Progress
 
 GO = Path(__file__).resolve().parents[1] / "go"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 # name -> (module folder, package, linker flags, usual seconds on two cores)
 PACKAGES = {
-    "kubeadm": ("kubernetes", "k8s.io/kubernetes/cmd/kubeadm", "", 60),
-    "kubelet": ("kubernetes", "k8s.io/kubernetes/cmd/kubelet", "", 120),
-    "kube-proxy": ("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", "", 30),
     "coredns": ("coredns", "github.com/coredns/coredns", "-s -w", 140),
     "containerd": ("containerd", f"{_CONTAINERD}/cmd/containerd", f"-s -w -X {_CONTAINERD}/version.Version=2.2.0", 60),
     "containerd-shim-runc-v2": ("containerd", f"{_CONTAINERD}/cmd/containerd-shim-runc-v2", "-s -w", 5),
@@ -47,23 +43,27 @@ func main() {
 
 def obtain(environment: t.Mapping[str, str], cache: Path, progress: Progress) -> tuple[dict[str, Path], versions.Version]:
     """Return name → file of every binary, and the Kubernetes version; :raises BedError: when one cannot be had."""
-    shared = control_plane.obtain(environment, cache, progress)
-    found = {name: shared.directory / name for name in control_plane.NAMES}
-    sums = "".join((GO / folder / "go.sum").read_text(encoding="utf-8") for folder in ("kubernetes", "coredns", "containerd"))
-    directory = cache / "bin" / f"nodes-{shared.version}-{hashlib.sha256(sums.encode()).hexdigest()[:12]}"
+    names = (*binaries.NAMES, *versions.NODE_COMMANDS)
+    kubernetes = binaries.obtain(environment, cache, progress, names)
+    return {**{name: kubernetes.directory / name for name in names}, **_others(cache, progress)}, kubernetes.version
+
+
+def _others(cache: Path, progress: Progress) -> dict[str, Path]:
+    """Return what is the same for every version of Kubernetes."""
+    sums = "".join((GO / folder / "go.sum").read_text(encoding="utf-8") for folder in ("coredns", "containerd"))
+    directory = cache / "bin" / f"nodes-{hashlib.sha256(sums.encode()).hexdigest()[:12]}"
+    found = {name: directory / name for name in (*PACKAGES, "pause")}
     for name, (folder, package, flags, usual) in PACKAGES.items():
-        found[name] = directory / name
         if not found[name].exists():
             progress.say(f"  building {name} (usually {usual} s)")
-            with control_plane.finished_or_absent(found[name]) as temporary:
-                _build(GO / folder, package, flags or versions.link_flags(shared.version), temporary)
-    found["pause"] = directory / "pause"
+            with binaries.finished_or_absent(found[name]) as temporary:
+                _build(GO / folder, package, flags, temporary)
     if not found["pause"].exists():
         source = directory / "pause.go"
         source.write_text(_PAUSE, encoding="utf-8")
-        with control_plane.finished_or_absent(found["pause"]) as temporary:
+        with binaries.finished_or_absent(found["pause"]) as temporary:
             _build(directory, str(source), "-s -w", temporary)
-    return found, shared.version
+    return found
 
 
 def _build(folder: Path, package: str, flags: str, target: Path) -> None:

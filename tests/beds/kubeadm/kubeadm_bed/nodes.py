@@ -50,6 +50,11 @@ class Bed(t.NamedTuple):
         """The nodes' own key."""
         return self.directory / "ssh" / "host_ed25519"
 
+    @property
+    def inventory(self) -> Path:
+        """An inventory of the bed's nodes, as a user would write it."""
+        return self.directory / "hosts.yml"
+
     def read(self) -> dict[str, t.Any]:
         """Return the record."""
         found: dict[str, t.Any] = json.loads(self.record.read_text(encoding="utf-8"))
@@ -57,7 +62,7 @@ class Bed(t.NamedTuple):
 
 
 def prepare(bed: Bed, image: str, archive: Path, version: str, names: t.Sequence[Node]) -> None:
-    """Make keys, network and record."""
+    """Make keys, network, record and inventory."""
     bed.key.parent.mkdir(parents=True, exist_ok=True)
     for key in (bed.key, bed.host_key):
         if not key.exists():
@@ -66,6 +71,15 @@ def prepare(bed: Bed, image: str, archive: Path, version: str, names: t.Sequence
         podman("network", "create", "--subnet", topology.SUBNET, "--disable-dns", topology.NETWORK)
     record = {"image": image, "archive": str(archive), "version": version, "nodes": [one.name for one in names]}
     bed.record.write_text(json.dumps(record), encoding="utf-8")
+    write_inventory(bed, names)
+
+
+def write_inventory(bed: Bed, names: t.Sequence[Node]) -> None:
+    """Write the inventory of these nodes."""
+    text = TEMPLATES.get_template("hosts.yml.j2").render(
+        bed=bed, control_planes=[one for one in names if one.control_plane], workers=[one for one in names if not one.control_plane],
+        balancer=topology.BALANCER, endpoint=topology.ENDPOINT, service_network=topology.SERVICE_NETWORK, state_port=topology.STATE_PORT)
+    bed.inventory.write_text(text, encoding="utf-8")
 
 
 def nodes_of(bed: Bed) -> list[Node]:

@@ -20,28 +20,30 @@ from loopback_bed.errors import BedError
 from loopback_bed.progress import Progress
 from loopback_bed.versions import Version
 
-NAMES = ("etcd", *versions.KUBERNETES_COMMANDS)
+NAMES = ("etcd", *versions.CONTROL_PLANE_COMMANDS)
+_USUAL_MB = 70
 
 
 class Binaries(t.NamedTuple):
-    """A directory with every binary of the bed, and the Kubernetes version they are."""
+    """A directory with the binaries asked for, and the Kubernetes version they are."""
 
     directory: Path
     version: Version
 
 
-def _missing(directory: Path) -> list[str]:
-    return [name for name in NAMES if not os.access(directory / name, os.X_OK)]
+def _missing(directory: Path, names: t.Sequence[str]) -> list[str]:
+    return [name for name in names if not os.access(directory / name, os.X_OK)]
 
 
-def named_by_user(directory: Path, wanted: str) -> Binaries:
+def named_by_user(directory: Path, wanted: str, names: t.Sequence[str] = NAMES) -> Binaries:
     """Take the directory that the user names.
 
     :raises BedError: when a binary is missing there or is not the version that is wanted ("" for any).
     """
-    missing = _missing(directory)
+    asked_for = tuple(dict.fromkeys(("kube-apiserver", *names)))  # the API server tells the version
+    missing = _missing(directory, asked_for)
     if missing:
-        raise BedError(f"KUBERNETES_BIN_DIR {directory} has no {', '.join(missing)}", f"It must hold {', '.join(NAMES)}.")
+        raise BedError(f"KUBERNETES_BIN_DIR {directory} has no {', '.join(missing)}", f"It must hold {', '.join(asked_for)}.")
     said = subprocess.run([directory / "kube-apiserver", "--version"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"Kubernetes (v\d+\.\d+\.\d+)", said)
     if not match:
@@ -86,10 +88,11 @@ def finished_or_absent(target: Path) -> t.Iterator[Path]:
         temporary.with_name(f"{temporary.name}.log").unlink(missing_ok=True)
 
 
-def _download(directory: Path, version: Version, progress: Progress) -> bool:
+def _download(directory: Path, version: Version, names: t.Sequence[str], progress: Progress) -> bool:
     """Fetch what is missing; False where the internet, or this release, cannot be reached."""
-    progress.say(f"Looking for the official releases of Kubernetes {version} and etcd {versions.etcd_version(version)} (about 400 MB)")
-    for name in _missing(directory):
+    missing = _missing(directory, names)
+    progress.say(f"Looking for official releases: {', '.join(missing)} for Kubernetes {version} (about {len(missing) * _USUAL_MB} MB)")
+    for name in missing:
         started = time.monotonic()
         try:
             content = archives.etcd_binary(version) if name == "etcd" else archives.kubernetes_binary(name, version)
@@ -102,8 +105,8 @@ def _download(directory: Path, version: Version, progress: Progress) -> bool:
     return True
 
 
-def _build(directory: Path, version: Version, scratch: Path, progress: Progress) -> None:
-    missing = _missing(directory)
+def _build(directory: Path, version: Version, names: t.Sequence[str], scratch: Path, progress: Progress) -> None:
+    missing = _missing(directory, names)
     usual = sum(gobuild.USUAL_SECONDS[name] for name in missing)
     progress.say(f"Building {', '.join(missing)} from Go modules: on two cores about {usual // 60 + 1} min when Go's caches are empty,"
                  " 1 to 2 min when they are warm. It may be interrupted: finished ones stay.")
@@ -115,22 +118,23 @@ def _build(directory: Path, version: Version, scratch: Path, progress: Progress)
         progress.say(f"  {name} built ({_seconds(started)})")
 
 
-def obtain(environment: t.Mapping[str, str], cache: Path, progress: Progress) -> Binaries:
-    """Return the binaries of the bed, fetched or built where need be.
+def obtain(environment: t.Mapping[str, str], cache: Path, progress: Progress, names: t.Sequence[str] = NAMES) -> Binaries:
+    """Return the binaries of a bed, fetched or built where need be.
 
+    :param names: ``etcd`` and commands of Kubernetes; those of the loopback bed if not given.
     :raises BedError: when there is no way to have them.
     """
     wanted = environment.get("KUBERNETES_VERSION", "")
     if environment.get("KUBERNETES_BIN_DIR"):
-        return named_by_user(Path(environment["KUBERNETES_BIN_DIR"]).expanduser().absolute(), wanted)
+        return named_by_user(Path(environment["KUBERNETES_BIN_DIR"]).expanduser().absolute(), wanted, names)
     version = versions.parse(wanted or str(versions.DEFAULT))
     go = gobuild.go_version()
     released, built = released_dir(cache, version), built_dir(cache, version, go)
     for directory in (released, built):
-        if not _missing(directory):
+        if not _missing(directory, names):
             return Binaries(directory, version)
-    if _download(released, version, progress):
+    if _download(released, version, names, progress):
         return Binaries(released, version)
     gobuild.check_go(go)
-    _build(built, version, cache / "go", progress)
+    _build(built, version, names, cache / "go", progress)
     return Binaries(built, version)

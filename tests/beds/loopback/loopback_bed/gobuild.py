@@ -23,7 +23,8 @@ from loopback_bed.versions import Version
 
 OLDEST_GO = (1, 26)
 # Measured on two cores with empty caches, in this order: the first one of Kubernetes pays for what all of them share.
-USUAL_SECONDS = {"etcd": 80, "kube-apiserver": 420, "kube-controller-manager": 160, "kube-scheduler": 15, "kubectl": 35}
+USUAL_SECONDS = {"etcd": 80, "kube-apiserver": 420, "kube-controller-manager": 160, "kube-scheduler": 15, "kubectl": 35,
+                 "kubeadm": 60, "kubelet": 120, "kube-proxy": 30}
 _POLL_SECONDS = 0.2
 _INSTALL_GO = "Install it (https://go.dev/dl), or name a directory with binaries in KUBERNETES_BIN_DIR."
 

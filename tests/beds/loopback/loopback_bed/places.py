@@ -34,6 +34,11 @@ class Bed:
         return self.directory / "bed.json"
 
     @property
+    def inventory(self) -> Path:
+        """The inventory of its hosts."""
+        return FOLDER / "inventory"
+
+    @property
     def binaries(self) -> Path:
         """A link to the directory with the binaries in use."""
         return self.directory / "bin"

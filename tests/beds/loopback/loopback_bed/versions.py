@@ -31,11 +31,13 @@ class Version(t.NamedTuple):
 DEFAULT = Version(1, 37, 2)
 OLDEST = (1, 35)
 _PATCH_OF_MINOR = {(1, 35): 4, (1, 36): 2, (1, 37): 2}
+SUPPORTED = tuple(Version(*minor, patch) for minor, patch in _PATCH_OF_MINOR.items())
 _WITH_ETCD_3_6 = ((1, 35), (1, 36))
 
 KUBERNETES_MODULE = "k8s.io/kubernetes"
 ETCD_MODULE = "go.etcd.io/etcd/server/v3"
-KUBERNETES_COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+CONTROL_PLANE_COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+NODE_COMMANDS = ("kubeadm", "kubelet", "kube-proxy")  # what only nodes need
 
 
 def parse(text: str) -> Version:
@@ -67,9 +69,9 @@ def staging_modules(go_mod: str) -> list[str]:
 
 
 def kubernetes_go_mod(version: Version, own_go_mod: str) -> str:
-    """Return a go.mod that builds the bed's commands of *version*; *own_go_mod* is the one of that release itself."""
+    """Return a go.mod that builds the beds' commands of *version*; *own_go_mod* is the one of that release itself."""
     replacements = [f"\t{module} => {module} {version.staging}" for module in staging_modules(own_go_mod)]
-    tools = [f"\t{KUBERNETES_MODULE}/cmd/{command}" for command in KUBERNETES_COMMANDS]
+    tools = [f"\t{KUBERNETES_MODULE}/cmd/{command}" for command in (*CONTROL_PLANE_COMMANDS, *NODE_COMMANDS)]
     debug = re.findall(r"^godebug .*$", own_go_mod, flags=re.MULTILINE)
     lines = ["module rekey.invalid/loopback/kubernetes", "", _go_line(own_go_mod), *debug, "", "tool (", *tools, ")", "",
              f"require {KUBERNETES_MODULE} {version}", "", "replace (", *replacements, ")", ""]

@@ -267,7 +267,6 @@ BAD = {
     "leaf": ({"certificates": [made.make_ca("leaf", made.LEAF)]}, "leaf sha256:.* is not a CA certificate"),
     "fingerprint to add": ({"fingerprints": ["0" * 64]}, "do not go with state present"),
     "no fingerprint": ({"state": "absent", "fingerprints": ["zz"]}, "not a SHA-256 fingerprint"),
-    "missing directory": ({"path": "/absent/ca.crt"}, "directory /absent does not exist"),
     "same name": ({"name": "good"}, "two bundles have this name"),
     "bad field": ({"path": None, "object": {"kind": "a", "name": "b", "field": "c["}}, "not a field path"),
     "unknown option": ({"certificate": "x"}, "certificate"),
@@ -318,6 +317,13 @@ def test_one_place_is_asked_for_once(capsys, tmp_path):
     kubeconfig = {"kubeconfig_path": str(tmp_path / "config"), "certificates": [certificates()[0]]}
     overlapping = [{**kubeconfig, "name": "all"}, {**kubeconfig, "name": "one", "cluster": "a"}]
     assert "is asked for twice" in run(capsys, overlapping)["msg"]
+
+
+def test_a_missing_directory_is_refused_but_in_check_mode_an_earlier_task_may_make_it(capsys, tmp_path):
+    asked = [{"name": "k", "path": str(tmp_path / "absent" / "ca.crt"), "certificates": [certificates()[0]]}]
+    assert "absent does not exist (create it first)" in run(capsys, asked)["msg"]
+    assert run(capsys, asked, check=True)["changed"]
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_symlink_is_refused(capsys, tmp_path):

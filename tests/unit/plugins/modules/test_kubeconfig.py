@@ -236,7 +236,6 @@ def user(**options: object) -> dict:
 
 BAD = {
     "relative path": ({"path": "config"}, "config: is not an absolute path"),
-    "missing directory": ({"path": "/absent/config"}, "directory /absent does not exist"),
     "unquoted mode": ({"mode": "384"}, "is not four octal digits"),
     "unknown group": ({"group": "nobody-of-that-name"}, "no such user or group"),
     "no url": (cluster(server="192.0.2.10:6443"), "server '192.0.2.10:6443' is not a URL"),
@@ -294,6 +293,13 @@ def test_a_file_that_is_no_kubeconfig_is_left_as_it_is(capsys, tmp_path, pki, co
     did = run(capsys, [item(tmp_path / "good", pki, name="good"), item(path, pki)])
     assert did["failed"] and did["msg"].startswith(f"admin: {path}: {problem}")
     assert files_below(tmp_path) == before
+
+
+def test_a_missing_directory_is_refused_but_in_check_mode_an_earlier_task_may_make_it(capsys, tmp_path, pki):
+    asked = [item(tmp_path / "absent" / "config", pki)]
+    assert "absent does not exist (create it first)" in run(capsys, asked)["msg"]
+    assert run(capsys, asked, check=True)["changed"]
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_symlink_is_refused(capsys, tmp_path, pki):

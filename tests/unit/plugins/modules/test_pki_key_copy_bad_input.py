@@ -37,7 +37,6 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "options, message",
         [
-            ({"key_path": "/none/x.key"}, "signer for cp1: /none/x.key: directory /none does not exist (create it first)"),
             ({"key_path": "{root}/link"}, "is a symlink"),
             ({"public_path": "{root}/link"}, "is a symlink"),
             ({"public_path": "{root}/destination"}, "is not a regular file"),
@@ -58,6 +57,11 @@ class TestBadInput:
         (bench.root / "link").symlink_to(bench.root / "nowhere")
         options = {name: value.format(root=bench.root) for name, value in options.items()}
         assert message in self.refused(bench, "request", self.good(bench), {**bench.there, **options}, check=check)
+
+    def test_a_missing_directory_is_refused_but_in_check_mode_an_earlier_task_may_make_it(self, bench):
+        copy = {**bench.there, "key_path": "/none/x.key"}
+        assert "signer for cp1: /none/x.key: directory /none does not exist (create it first)" in self.refused(bench, "request", copy)
+        assert bench.run("request", copy, check=True)["changed"]
 
     def test_a_transport_path_that_is_a_symlink_is_refused(self, bench):
         (bench.destination / "signing-ca.key.transport").symlink_to(bench.root / "nowhere")
