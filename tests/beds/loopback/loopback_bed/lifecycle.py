@@ -17,11 +17,10 @@ from pathlib import Path
 from loopback_bed import addresses, binaries, configs, processes, readiness, topology, versions
 from loopback_bed.binaries import Binaries
 from loopback_bed.errors import BedError
-from loopback_bed.places import FOLDER, Bed, cache_of
+from loopback_bed.places import Bed, cache_of
 from loopback_bed.progress import Progress
 from loopback_bed.supervision import State, Supervisor, end_left_over, left_over
 
-INVENTORY = FOLDER / "inventory"
 PROVISION = "rekey.kubernetes.provision"
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # not on everybody's PATH
 
@@ -73,8 +72,8 @@ def _make(bed: Bed, using: Binaries, haproxy: str) -> None:
 
 def _provision(bed: Bed, progress: Progress) -> None:
     progress.say(f"Provisioning: ansible-playbook {PROVISION}")
-    command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", INVENTORY, PROVISION]
-    done = subprocess.run(command, env={**os.environ, "REKEY_BED_DIR": str(bed.directory)}, check=False)
+    command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", bed.inventory, PROVISION]
+    done = subprocess.run(command, env={**os.environ, **bed.environment}, check=False)
     if done.returncode:
         raise BedError(f"the playbook {PROVISION} failed", "What it said stands above; 'down' removes what there is of this bed.")
 
