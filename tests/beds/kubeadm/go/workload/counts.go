@@ -92,7 +92,7 @@ func (counts *Counts) ask(name string, ask asker) {
 		if len(kind.Errors) < errorsKept {
 			kind.Errors = append(kind.Errors, failure)
 		}
-		fmt.Println(failure.Time.Format(time.RFC3339Nano), name, failure.Why)
+		fmt.Println(failure.Time.Format(time.RFC3339Nano), counts.Node, name, failure.Why)
 	}
 	if time.Since(counts.written) >= writeEvery {
 		if err := counts.write(); err != nil {
