@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kubeadm_bed import cluster, images, node_binaries, nodes, topology
+from kubeadm_bed import cluster, images, node_binaries, nodes, topology, workloads
 from kubeadm_bed.commands import podman, run
 from loopback_bed.errors import BedError
 from loopback_bed.places import cache_of
@@ -20,8 +20,7 @@ from loopback_bed.progress import Progress
 
 
 def _bed() -> nodes.Bed:
-    named = os.environ.get("REKEY_KUBEADM_BED_DIR")
-    return nodes.Bed(Path(named).expanduser() if named else cache_of(os.environ) / "beds" / f"kubeadm{topology.NUMBER}")
+    return nodes.bed_of(os.environ)
 
 
 def _nodes(arguments: argparse.Namespace) -> None:
@@ -63,7 +62,17 @@ def _up(arguments: argparse.Namespace) -> None:
     for one in others:
         cluster.join(bed, first, one, progress)
     cluster.wait_ready(first, progress)
+    if arguments.workloads:
+        workloads.deploy(bed, cache_of(os.environ), progress)
     progress.say(f"The cluster is ready at https://{topology.ENDPOINT}")
+
+
+def _workloads(_arguments: argparse.Namespace) -> None:
+    workloads.deploy(_bed(), cache_of(os.environ), Progress())
+
+
+def _webhook_certificate(_arguments: argparse.Namespace) -> None:
+    workloads.renew_webhook(_bed())
 
 
 def _status(_arguments: argparse.Namespace) -> None:
@@ -87,13 +96,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function, text in (
             ("up", _up, "boot, init, join all"), ("nodes", _nodes, "boot the nodes only"), ("init", _init, "kubeadm init on cp1"),
-            ("join", _join, "kubeadm join on a node"), ("add", _add, "boot one more node"), ("status", _status, "show nodes and pods"),
-            ("down", _down, "remove everything"), ("ssh", _ssh, "log in on a node")):
+            ("join", _join, "kubeadm join on a node"), ("add", _add, "boot one more node"),
+            ("workloads", _workloads, "deploy the sample workloads"),
+            ("webhook-certificate", _webhook_certificate, "have the webhook's certificate signed anew by the cluster's authority"),
+            ("status", _status, "show nodes and pods"), ("down", _down, "remove everything"), ("ssh", _ssh, "log in on a node")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function)
         if name in ("up", "nodes"):
             command.add_argument("--control-planes", type=int, choices=range(1, 10), default=3)
             command.add_argument("--workers", type=int, default=2)
+        if name == "up":
+            command.add_argument("--no-workloads", dest="workloads", action="store_false", help="leave the sample workloads out")
         if name in ("up", "init"):
             command.add_argument("--flags", choices=("default", "graceful"), default="graceful")
         if name in ("join", "add", "ssh"):

@@ -34,6 +34,21 @@ Address = tuple[str, int]
 Stamp = tuple[tuple[int, int, int], ...]
 
 
+def stamp_of(paths: t.Iterable[Path]) -> Stamp:
+    """Return what changes when one of these files is replaced; :raises OSError: where one is not there."""
+    return tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in (path.stat() for path in paths))
+
+
+class Source(t.Protocol):
+    """Where credentials come from."""
+
+    def stamp(self) -> Stamp:
+        """Return what changes when they are replaced; :raises OSError: where they are not there."""
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that verifies servers in full and presents the client certificate; :raises OSError: where they are no pair."""
+
+
 class Files(t.NamedTuple):
     """The files by which a client knows the servers and is known to them."""
 
@@ -43,14 +58,28 @@ class Files(t.NamedTuple):
 
     def stamp(self) -> Stamp:
         """Return what changes when a file is replaced."""
-        return tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in (path.stat() for path in self))
+        return stamp_of(self)
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context of these files."""
+        context = strict_context()
+        context.load_verify_locations(cafile=self.bundle)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+def strict_context() -> ssl.SSLContext:
+    """Return a context that verifies servers in full, and trusts nobody yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
 
 
 class Credentials:
     """The files as they are now. Where they do not go together for a moment, halfway through a change, what went before is used."""
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._lock = threading.Lock()
         self._stamp: Stamp = ()
         self._context: ssl.SSLContext | None = None
@@ -62,22 +91,14 @@ class Credentials:
         """
         with self._lock:
             try:
-                stamp = self._files.stamp()
+                stamp = self._source.stamp()
                 if stamp != self._stamp:
-                    self._context, self._stamp = _context(self._files), stamp
+                    self._context, self._stamp = self._source.context(), stamp
             except OSError:  # of which ssl.SSLError is one
                 if self._context is None:
                     raise
             assert self._context is not None
             return self._context, self._stamp
-
-
-def _context(files: Files) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(cafile=files.bundle)
-    context.load_cert_chain(files.certificate, files.key)
-    return context
 
 
 class Refused(Exception):
@@ -184,11 +205,15 @@ class Load(t.NamedTuple):
 
     def count(self, client: str, address: Address, request: Request) -> None:
         """Ask over a connection of its own and count how it went."""
+        self.counted(client, f"{request.method} {request.path}", lambda: ask_once(address, self.credentials, request))
+
+    def counted(self, client: str, what: str, body: t.Callable[[], object]) -> None:
+        """Do something that ends well or in trouble, and count how it went."""
         started, error = self.tally.now(), ""
         try:
-            ask_once(address, self.credentials, request)
+            body()
         except TROUBLE as exc:
-            error = f"{request.method} {request.path}: {describe(exc)}"
+            error = f"{what}: {describe(exc)}"
         self.tally.request(client, started, error)
 
 

@@ -17,6 +17,7 @@ NEW = "new connections"
 KEPT = "kept connection"
 WATCH = "watch"
 BALANCED = (NEW, KEPT, WATCH)
+ERRORS_KEPT = 100  # of each client, in the summary; the log has them all
 
 
 class Away:
@@ -42,13 +43,18 @@ class Away:
 
 
 class Tally:
-    """Counts per client; may be used by many threads."""
+    """Counts per client; may be used by many threads.
 
-    def __init__(self, log: t.TextIO, clock: t.Callable[[], float] = time.monotonic) -> None:
+    :param balanced: the clients that go through the balancer. Of all others it is told how long they were not answered.
+    """
+
+    def __init__(self, log: t.TextIO, clock: t.Callable[[], float] = time.monotonic, balanced: t.Sequence[str] = BALANCED) -> None:
         self._log = log
         self._clock = clock
+        self._balanced = balanced
         self._lock = threading.Lock()
         self._counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._errors: dict[str, list[dict[str, t.Any]]] = collections.defaultdict(list)
         self._slowest: dict[str, float] = collections.defaultdict(float)
         self._away: dict[str, Away] = collections.defaultdict(Away)
         self._heard: float | None = None
@@ -68,12 +74,13 @@ class Tally:
         """Count a request that has ended now, and write it down where it failed."""
         with self._lock:
             self._counts[client]["requests"] += 1
-            self._slowest[client] = max(self._slowest[client], self._clock() - started)
-            if client not in BALANCED:
+            seconds = self._clock() - started
+            self._slowest[client] = max(self._slowest[client], seconds)
+            if client not in self._balanced:
                 self._away[client].note(started, bool(error))
             if error:
                 self._counts[client]["failed"] += 1
-                self._write(client, "failed", error)
+                self._failed(client, seconds, error)
 
     def retry(self, client: str, why: str) -> None:
         """Count a retry, which is no request of its own, and write it down."""
@@ -101,7 +108,7 @@ class Tally:
             now = self._clock()
             seconds = now - self._began
             gap = self._gap if self._heard is None else max(self._gap, now - self._heard)
-            clients = {name: self._client(name) for name in BALANCED}
+            clients = {name: self._client(name) for name in self._balanced}
             clients[WATCH]["longest_gap_seconds"] = round(gap, 2)
             direct = {name: {**self._client(name), "times_away": away.times, "seconds_away": round(away.seconds_until(now), 1)}
                       for name, away in sorted(self._away.items())}
@@ -116,9 +123,17 @@ class Tally:
             }
 
     def _client(self, name: str) -> dict[str, t.Any]:
-        return {"requests": 0, "failed": 0, "retries": 0, **self._counts[name], "slowest_seconds": round(self._slowest[name], 2)}
+        return {"requests": 0, "failed": 0, "retries": 0, **self._counts[name], "slowest_seconds": round(self._slowest[name], 2),
+                "errors": list(self._errors[name])}
 
-    def _write(self, client: str, what: str, why: str) -> None:
+    def _failed(self, client: str, seconds: float, why: str) -> None:
+        """Write down a failure: when it ended, and how many seconds after its start."""
+        entry = {"time": self._write(client, "failed", why), "seconds": round(seconds, 2), "why": why}
+        if len(self._errors[client]) < ERRORS_KEPT:
+            self._errors[client].append(entry)
+
+    def _write(self, client: str, what: str, why: str) -> str:
         time_now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         self._log.write(json.dumps({"time": time_now, "client": client, "what": what, "why": why}) + "\n")
         self._log.flush()
+        return time_now

@@ -16,7 +16,6 @@ import typing as t
 from pathlib import Path
 
 from loopback_bed.errors import BedError
-from loopback_bed.places import FOLDER, Bed
 
 ROTATE = "rekey.kubernetes.rotate_ca"
 CALLBACK = "rekey.kubernetes.rotation_progress"
@@ -28,16 +27,20 @@ _WHOLE = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false", "PYTHONUNBU
           "ANSIBLE_DISPLAY_OK_HOSTS": "true", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
 
 
-class Playable(t.Protocol):
-    """A bed, of whatever kind."""
-
-    @property
-    def directory(self) -> Path:
-        """Where it lives."""
+class Bed(t.Protocol):
+    """What a program beside a bed must know of it."""
 
     @property
     def inventory(self) -> Path:
-        """What Ansible knows of it."""
+        """Its inventory."""
+
+    @property
+    def load_program(self) -> Path:
+        """Its load."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which programs and the inventory find it."""
 
 
 class Played(t.NamedTuple):
@@ -88,16 +91,16 @@ def end(process: subprocess.Popen[str]) -> int:
     return process.wait()
 
 
-def start_playbook(bed: Playable, name: str, arguments: t.Sequence[str], summary: Path) -> subprocess.Popen[str]:
+def start_playbook(bed: Bed, name: str, arguments: t.Sequence[str], summary: Path) -> subprocess.Popen[str]:
     """Start ansible-playbook on the bed with the callback enabled; its output is to be read from ``stdout``."""
     command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", bed.inventory, name, *arguments]
-    environment = {**os.environ, **_WHOLE, "REKEY_BED_DIR": str(bed.directory), "ANSIBLE_CALLBACKS_ENABLED": CALLBACK,
+    environment = {**os.environ, **_WHOLE, **bed.environment, "ANSIBLE_CALLBACKS_ENABLED": CALLBACK,
                    "REKEY_ROTATION_SUMMARY": str(summary)}
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             errors="replace", start_new_session=True)
 
 
-def play(bed: Playable, name: str, arguments: t.Sequence[str], log: Path, hear: t.Callable[[str], None] = lambda line: None) -> Played:
+def play(bed: Bed, name: str, arguments: t.Sequence[str], log: Path, hear: t.Callable[[str], None] = lambda line: None) -> Played:
     """Run a playbook on the bed to its end.
 
     :param log: where its output goes; the callback's summary goes beside it.
@@ -127,8 +130,8 @@ def load(bed: Bed, folder: Path) -> t.Iterator[t.Callable[[], dict[str, t.Any]]]
     """
     summary = folder / "load.json"
     summary.unlink(missing_ok=True)
-    command: list[str | Path] = [sys.executable, FOLDER / "load.py", "--summary", summary, "--log", folder / "load.log"]
-    process = subprocess.Popen(command, env={**os.environ, "REKEY_BED_DIR": str(bed.directory)}, stdin=subprocess.DEVNULL,
+    command: list[str | Path] = [sys.executable, bed.load_program, "--summary", summary, "--log", folder / "load.log"]
+    process = subprocess.Popen(command, env={**os.environ, **bed.environment}, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
 

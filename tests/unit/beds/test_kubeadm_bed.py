@@ -11,7 +11,7 @@ import jinja2
 import pytest
 import yaml
 
-from kubeadm_bed import nodes, topology
+from kubeadm_bed import nodes, topology, workloads
 
 TEMPLATES = Path(topology.__file__).resolve().parent / "templates"
 
@@ -64,3 +64,42 @@ def test_the_inventory_names_the_nodes_that_the_bed_has(tmp_path, control_planes
     assert {name: one["ansible_host"] for name, one in hosts.items()} == {one.name: one.address for one in found}
     assert len(groups["kube_control_plane"]["hosts"]) == control_planes
     assert groups["kube_control_plane"]["vars"]["pki_rotate_window_ready_command"][-1].endswith(":8404/{{ inventory_hostname }}")
+def sample_workloads():
+    text = rendered("workloads.yaml.j2", image="localhost/image:1", namespace=workloads.NAMESPACE, counts_path=workloads.COUNTS,
+                    people=workloads.PEOPLE, servers=(workloads.WEBHOOK, workloads.APISERVER))
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text)}
+
+
+def test_clients_of_every_kind_keep_their_counts_on_the_node():
+    found = sample_workloads()
+    pods = [found[kind]["spec"]["template"]["spec"] for kind in (("Deployment", "client"), ("StatefulSet", "client-set"),
+                                                                 ("DaemonSet", workloads.EVERYWHERE))]
+    pods.append(found["Pod", "straggler"]["spec"])
+    assert len({entry["value"] for pod in pods for entry in pod["containers"][0]["env"] if entry["name"] == "WORKLOAD"}) == 4
+    for pod in pods:
+        assert {"name": "counts", "hostPath": {"path": workloads.COUNTS, "type": "DirectoryOrCreate"}} in pod["volumes"]
+        assert pod["containers"][0]["args"] == ["client"]
+
+
+def test_the_straggler_reads_a_file_that_never_changes():
+    container = sample_workloads()["Pod", "straggler"]["spec"]["containers"][0]
+    mounts = {one["mountPath"] for one in container["volumeMounts"] if "subPath" in one}
+    assert [one["value"] for one in container["env"] if one["name"] == "CA_FILE"] == list(mounts)
+
+
+def test_the_servers_outlive_a_rolling_update():
+    found = sample_workloads()
+    for name in (workloads.WEBHOOK, workloads.APISERVER):
+        spec = found["Deployment", name]["spec"]
+        assert (spec["replicas"], spec["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 0)
+        assert found["PodDisruptionBudget", name]["spec"]["selector"] == found["Deployment", name]["spec"]["selector"]
+
+
+def test_the_webhook_is_asked_for_nothing_but_the_loads_own_objects():
+    text = rendered("registrations.yaml.j2", namespace=workloads.NAMESPACE, webhook_authority="eA==", apiserver_authority="eQ==")
+    found = {one["kind"]: one for one in yaml.safe_load_all(text)}
+    (webhook,) = found["ValidatingWebhookConfiguration"]["webhooks"]
+    assert webhook["failurePolicy"] == "Fail"
+    assert webhook["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": workloads.NAMESPACE}
+    assert webhook["objectSelector"]["matchLabels"] == {workloads.VALIDATED: "true"}
+    assert found["APIService"]["metadata"]["name"] == f"v1.{workloads.GROUP}"

@@ -30,8 +30,8 @@ from ansible_collections.rekey.kubernetes.tests.unit.beds.scripted_server import
     make_leaf,
 )
 
-import load
 import load_clients as clients
+import load_run
 from load_tally import KEPT, NEW, WATCH, Away, Tally
 
 
@@ -276,23 +276,27 @@ def test_ticks_that_come_too_late_are_dropped() -> None:
     assert pace.pause() == 1.0
 
 
-def test_only_this_machine_is_ever_asked() -> None:
-    load.check_loopback([("127.0.10.1", 6443)])
-    with pytest.raises(ValueError, match="not a loopback address"):
-        load.check_loopback([("127.0.10.1", 6443), ("192.0.2.1", 6443)])
+def test_only_the_bed_is_ever_asked() -> None:
+    load_run.check_addresses([("127.0.10.1", 6443), ("10.123.4.11", 6443)], [load_run.LOOPBACK, "10.123.4.0/24"])
+    with pytest.raises(ValueError, match="10.123.5.11 is not an address of the bed"):
+        load_run.check_addresses([("127.0.10.1", 6443), ("10.123.5.11", 6443)], [load_run.LOOPBACK, "10.123.4.0/24"])
 
 
 def test_set_up_takes_what_is_there(server: Server, on: clients.Load) -> None:
     server.script = [answer(409), answer(200), answer(201)]
-    load.set_up(on)
+    load_run.set_up(on)
     assert [line for line, _port, _issuer in server.seen] == [
         "POST /api/v1/namespaces", f"GET {clients.READ}", f"POST {clients.CONFIGMAPS}"]
+
+
+def stage(on: clients.Load, *direct: clients.Address) -> load_run.Stage:
+    return load_run.Stage(on, load_run.balanced_and_direct(on, direct))
 
 
 def test_all_clients_run_and_end(server: Server, on: clients.Load) -> None:
     timer = threading.Timer(1.5, on.stop.set)
     timer.start()
-    assert load.run(on, [server.address], 30)
+    assert load_run.run(stage(on, server.address), 30)
     timer.join()
     summary = on.tally.summary()
     assert summary["clients"][NEW]["requests"] >= 20
@@ -307,13 +311,13 @@ def test_a_client_that_dies_is_told(server: Server, on: clients.Load) -> None:
     server.script = [answer(), answer(), *[events({"type": "MODIFIED"})] * 100]
     timer = threading.Timer(0.5, on.stop.set)
     timer.start()
-    assert not load.run(on, [], 30)
+    assert not load_run.run(stage(on), 30)
     timer.join()
 
 
 def test_it_ends_by_itself(server: Server, on: clients.Load) -> None:
     began = time.monotonic()
-    assert load.run(on, [], 0.3)
+    assert load_run.run(stage(on), 0.3)
     assert 0.3 <= time.monotonic() - began < 0.3 + 3 + 5
 
 

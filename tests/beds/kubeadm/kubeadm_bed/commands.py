@@ -31,14 +31,14 @@ def podman(*argv: str, **more: t.Any) -> subprocess.CompletedProcess[bytes]:
     return run(*PODMAN, *argv, **more)
 
 
-def process_of(container: str) -> str:
-    """Return the id of a container's first process; :raises BedError: when there is no such container."""
+def pid_of(container: str) -> str:
+    """Return the process id, on this machine, of a container's first process; :raises BedError: where there is no such container."""
     return podman("inspect", "--format", "{{.State.Pid}}", container).stdout.decode().strip()
 
 
 def root_of(container: str) -> Path:
     """Return the container's root file system as this machine sees it."""
-    return Path("/proc", process_of(container), "root")
+    return Path("/proc", pid_of(container), "root")
 
 
 def entering(container: str, namespaces: str = "muinp") -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def entering(container: str, namespaces: str = "muinp") -> tuple[str, ...]:
 
     It takes milliseconds where ``podman exec`` takes a third of a second.
     """
-    return ("nsenter", "-t", process_of(container), *(f"-{letter}" for letter in namespaces), "--")
+    return ("nsenter", "-t", pid_of(container), *(f"-{letter}" for letter in namespaces), "--")
 
 
 def inside(container: str, *argv: str, **more: t.Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import tarfile
@@ -117,26 +118,37 @@ def cluster_images(names: t.Sequence[str], binaries: t.Mapping[str, Path], root:
     progress.say("Making the cluster's images (about 1 min)")
     for name in names:
         part = name.rpartition("/")[2].partition(":")[0]
-        entry = {"coredns": "/coredns", "pause": "/pause"}.get(part, f"/usr/local/bin/{part}")
-        if part == "etcd":
-            entry = "/usr/local/bin/etcd"
-        _image(name, part, entry, binaries, root)
+        # The components' manifests name their command; these two rely on the image's.
+        entry = f"/{part}" if part in ("coredns", "pause") else ""
+        files = {entry or f"/usr/local/bin/{part}": binaries[part]}
+        if part == "kube-proxy":
+            files |= {path: root / path.lstrip("/") for path in _proxy_files(root)}
+        _image(name, files, entry, root.parent / ".image.tar")
     draft = archive.with_name(f".{archive.name}")
     podman("save", "--multi-image-archive", "-o", str(draft), *names)
     draft.rename(archive)
     return archive
 
 
-def _image(name: str, part: str, entry: str, binaries: t.Mapping[str, Path], root: Path) -> None:
-    draft = root.parent / ".image.tar"
+def workload_image(binary: Path, cache: Path) -> tuple[str, Path]:
+    """Return the name of the sample workloads' image and its archive, made once for this program."""
+    key = _key(str(binary))
+    name, archive = f"localhost/rekey-workload:{key}", cache / "kubeadm" / f"workload-{key}.tar"
+    if not archive.exists():
+        draft = archive.with_name(f".{archive.name}.{os.getpid()}")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        _image(name, {"/workload": binary}, "/workload", draft)
+        podman("save", "-o", str(draft), name)
+        draft.rename(archive)
+    return name, archive
+
+
+def _image(name: str, files: t.Mapping[str, Path], entry: str, draft: Path) -> None:
     with tarfile.open(draft, "w", dereference=True) as tar:
-        tar.add(binaries[part], entry.lstrip("/"))
-        if part == "kube-proxy":
-            for path in _proxy_files(root):
-                tar.add(root / path.lstrip("/"), path.lstrip("/"))
+        for path, source in files.items():
+            tar.add(source, path.lstrip("/"))
     change = ["--change", "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-    # The components' manifests name their command; these two rely on the image's.
-    change += ["--change", f'ENTRYPOINT ["{entry}"]'] if part in ("coredns", "pause") else []
+    change += ["--change", f'ENTRYPOINT ["{entry}"]'] if entry else []
     podman("import", *change, str(draft), name)
     draft.unlink()
 

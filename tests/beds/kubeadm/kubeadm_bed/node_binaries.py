@@ -66,6 +66,18 @@ def _others(cache: Path, progress: Progress) -> dict[str, Path]:
     return found
 
 
+def workload(cache: Path, progress: Progress) -> Path:
+    """Return the program of the sample workloads, built once for these sources; :raises BedError: when it cannot be built."""
+    folder = GO / "workload"
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()))
+    found = cache / "bin" / f"workload-{hashlib.sha256(sources.encode()).hexdigest()[:12]}" / "workload"
+    if not found.exists():
+        progress.say("  building the sample workloads (usually 10 s)")
+        with binaries.finished_or_absent(found) as temporary:
+            _build(folder, ".", "-s -w", temporary)
+    return found
+
+
 def _build(folder: Path, package: str, flags: str, target: Path) -> None:
     gobuild.check_go(gobuild.go_version())
     run("go", "build", "-trimpath", "-ldflags", flags, "-o", str(target), package, cwd=folder, env={**os.environ, "CGO_ENABLED": "0"})

@@ -18,8 +18,10 @@ import jinja2
 from kubeadm_bed import topology
 from kubeadm_bed.commands import entering, inside, podman, run, wait
 from kubeadm_bed.topology import Node
+from loopback_bed.places import cache_of
 from loopback_bed.progress import Progress
 
+FOLDER = Path(__file__).resolve().parents[1]
 TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"), trim_blocks=True,
                                keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
 BOOT_SECONDS = 120
@@ -34,6 +36,16 @@ class Bed(t.NamedTuple):
     """Where a bed lives."""
 
     directory: Path
+
+    @property
+    def workloads(self) -> Path:
+        """Where the keys and certificates of the sample workloads are."""
+        return self.directory / "workloads"
+
+    @property
+    def person(self) -> Path:
+        """The kubeconfig of a person, with a certificate from the API."""
+        return self.workloads / "person.conf"
 
     @property
     def record(self) -> Path:
@@ -55,6 +67,17 @@ class Bed(t.NamedTuple):
         """An inventory of the bed's nodes, as a user would write it."""
         return self.directory / "hosts.yml"
 
+    @property
+    def load_program(self) -> Path:
+        """The program that puts load on it."""
+        return FOLDER / "load.py"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which programs find it, and its load the modules that it shares with the other bed's."""
+        paths = [str(FOLDER.with_name("loopback")), os.environ.get("PYTHONPATH", "")]
+        return {"REKEY_KUBEADM_BED": str(topology.NUMBER), "REKEY_KUBEADM_BED_DIR": str(self.directory), "PYTHONPATH": ":".join(paths)}
+
     def read(self) -> dict[str, t.Any]:
         """Return the record."""
         found: dict[str, t.Any] = json.loads(self.record.read_text(encoding="utf-8"))
@@ -69,8 +92,9 @@ def prepare(bed: Bed, image: str, archive: Path, version: str, names: t.Sequence
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rekey", "-f", str(key))
     if podman("network", "exists", topology.NETWORK, check=False).returncode:
         podman("network", "create", "--subnet", topology.SUBNET, "--disable-dns", topology.NETWORK)
+    known = bed.read() if bed.record.exists() else {}
     record = {"image": image, "archive": str(archive), "version": version, "nodes": [one.name for one in names]}
-    bed.record.write_text(json.dumps(record), encoding="utf-8")
+    bed.record.write_text(json.dumps({**known, **record}), encoding="utf-8")
     write_inventory(bed, names)
 
 
@@ -80,6 +104,19 @@ def write_inventory(bed: Bed, names: t.Sequence[Node]) -> None:
         bed=bed, control_planes=[one for one in names if one.control_plane], workers=[one for one in names if not one.control_plane],
         balancer=topology.BALANCER, endpoint=topology.ENDPOINT, service_network=topology.SERVICE_NETWORK, state_port=topology.STATE_PORT)
     bed.inventory.write_text(text, encoding="utf-8")
+
+
+def keep_image(bed: Bed, archive: Path) -> None:
+    """Give all nodes, those to come too, the image of the sample workloads."""
+    bed.record.write_text(json.dumps({**bed.read(), "workload": str(archive)}), encoding="utf-8")
+    for one in nodes_of(bed):
+        _import_workload(bed, one)
+
+
+def _import_workload(bed: Bed, one: Node) -> None:
+    archive = bed.read().get("workload")
+    if archive:
+        inside(one.container, "ctr", "-n", "k8s.io", "images", "import", "-", stdin=Path(archive).read_bytes())
 
 
 def nodes_of(bed: Bed) -> list[Node]:
@@ -131,6 +168,7 @@ def _boot_one(bed: Bed, one: Node, progress: Progress) -> None:
     inside(one.container, "systemctl", "restart", "ssh")
     wait(f"{one.name}: containerd", lambda: _answers(one), BOOT_SECONDS)
     inside(one.container, "ctr", "-n", "k8s.io", "images", "import", "/images.tar")
+    _import_workload(bed, one)
     progress.say(f"  {one.name} is up at {one.address}")
 
 
@@ -142,6 +180,12 @@ def put(one: Node, path: str, content: bytes, mode: str) -> None:
 
 def _answers(one: Node) -> bool:
     return run(*entering(one.container, "mnp"), "ctr", "version", check=False).returncode == 0
+
+
+def bed_of(environment: t.Mapping[str, str]) -> Bed:
+    """Return the bed that REKEY_KUBEADM_BED_DIR names, or the numbered one in the cache."""
+    named = environment.get("REKEY_KUBEADM_BED_DIR")
+    return Bed(Path(named).expanduser() if named else cache_of(environment) / "beds" / f"kubeadm{topology.NUMBER}")
 
 
 def remove(bed: Bed) -> None:

@@ -73,7 +73,7 @@ def _make(bed: Bed, using: Binaries, haproxy: str) -> None:
 def _provision(bed: Bed, progress: Progress) -> None:
     progress.say(f"Provisioning: ansible-playbook {PROVISION}")
     command: list[str | Path] = [Path(sys.executable).parent / "ansible-playbook", "-i", bed.inventory, PROVISION]
-    done = subprocess.run(command, env={**os.environ, "REKEY_BED_DIR": str(bed.directory)}, check=False)
+    done = subprocess.run(command, env={**os.environ, **bed.environment}, check=False)
     if done.returncode:
         raise BedError(f"the playbook {PROVISION} failed", "What it said stands above; 'down' removes what there is of this bed.")
 

@@ -35,8 +35,18 @@ class Bed:
 
     @property
     def inventory(self) -> Path:
-        """The inventory of its hosts."""
+        """Its inventory, which is committed."""
         return FOLDER / "inventory"
+
+    @property
+    def load_program(self) -> Path:
+        """The program that puts load on it."""
+        return FOLDER / "load.py"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable by which programs and the inventory find it."""
+        return {"REKEY_BED_DIR": str(self.directory)}
 
     @property
     def binaries(self) -> Path:
