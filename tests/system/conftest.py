@@ -2,20 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beds' code is found as each bed.py finds it. What this machine cannot run is left out loudly, and nothing may be where CI runs."""
+"""What all tests on beds share. What this machine cannot run is left out loudly, and nothing may be where CI runs."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / folder) for folder in ("system", "beds/loopback", "beds/kubeadm")]
+import playing
+from plays import Play, extra
 
+TESTS = Path(__file__).resolve().parents[1]
 LeaveOut = t.Callable[[str], t.NoReturn]
 
 
@@ -31,3 +31,16 @@ def fixture_leave_out(pytestconfig: pytest.Config) -> LeaveOut:
         pytest.skip(reason)
 
     return leave_out
+
+
+@pytest.fixture(name="play")
+def fixture_play(bed: playing.Bed, tmp_path: Path) -> Play:
+    """Return a function that plays a playbook on the module's bed, with options and with these extra variables."""
+
+    def play(playbook: str, *options: str, succeeds: bool = True, **variables: t.Any) -> playing.Played:
+        log = tmp_path / f"play-{len(list(tmp_path.iterdir()))}.log"
+        played = playing.play(bed, playbook, [*extra(**variables), *options], log)
+        assert (played.status == 0) == succeeds, played.last_lines
+        return played
+
+    return play

@@ -10,7 +10,6 @@ import base64
 import functools
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import typing as t
@@ -26,10 +25,10 @@ from loopback_bed.errors import BedError
 from loopback_bed.places import Bed, bed_of, cache_of
 from loopback_bed.progress import Progress
 from loopback_bed.supervision import Supervisor, left_over
+from plays import Play, changes, extra
 
-LIVE = "pki_rotate_authorities=['kubernetes','front-proxy']"
-AGAIN = "pki_rotate_again=true"
-UNTIL_DISTRUST = "pki_rotate_until=distrust"
+AGAIN = {"pki_rotate_again": True}
+LIVE = {"pki_rotate_authorities": ["kubernetes", "front-proxy"]}
 
 
 @pytest.fixture(name="bed", scope="module")
@@ -48,39 +47,6 @@ def fixture_bed(tmp_path_factory: pytest.TempPathFactory, leave_out: t.Callable[
         lifecycle.end(bed, Progress())
     assert left_over(bed) == {}
     assert not bed.directory.exists()
-
-
-@pytest.fixture(name="play")
-def fixture_play(bed: Bed, tmp_path: Path) -> t.Callable[..., playing.Played]:
-    """Return a function that plays a playbook on the bed with these extra variables."""
-
-    def play(playbook: str, *variables: str, options: t.Sequence[str] = (), succeeds: bool = True) -> playing.Played:
-        log = tmp_path / f"play-{len(list(tmp_path.iterdir()))}.log"
-        played = playing.play(bed, playbook, [*extra(variables), *options], log)
-        assert (played.status == 0) == succeeds, played.last_lines
-        return played
-
-    return play
-
-
-Play = t.Callable[..., playing.Played]
-
-
-def extra(variables: t.Iterable[str]) -> list[str]:
-    return [word for variable in variables for word in ("--extra-vars", _as_json(variable))]
-
-
-def _as_json(variable: str) -> str:
-    name, _equals, value = variable.partition("=")
-    quoted = value if value in ("true", "false") or value.startswith("[") else f'"{value}"'
-    return f'{{"{name}": {quoted}}}'.replace("'", '"')
-
-
-def changes(played: playing.Played) -> int:
-    """Return how many tasks changed something, from the recap that Ansible itself prints."""
-    counts = re.findall(r"ok=\d+ +changed=(\d+)", played.log.read_text(encoding="utf-8"))
-    assert counts
-    return sum(map(int, counts))
 
 
 def on_disk(bed: Bed) -> dict[Path, tuple[str, int]]:
@@ -121,7 +87,7 @@ def test_provisioning_again_changes_nothing(bed: Bed, play: Play) -> None:
 
 def test_check_mode_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, play: Play) -> None:
     files, ids = on_disk(bed), process_ids(bed, *(process for host in topology.HOSTS for process in host.processes))
-    played = play(playing.ROTATE, AGAIN, options=["--check"])
+    played = play(playing.ROTATE, "--check", **AGAIN)
     said = played.log.read_text(encoding="utf-8")
     assert "phase 1 of 6, trust: control planes trust both generations" in said
     assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
@@ -162,7 +128,7 @@ def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, pl
     keys_before, transfers_before = key_lines(bed), leadership_transfers(bed)
     publish_cluster_info(bed, tmp_path)
     with playing.load(bed, tmp_path) as finish:
-        played = play(playing.ROTATE, AGAIN, options=["-vvv"])
+        played = play(playing.ROTATE, "-vvv", **AGAIN)
         load = finish()
     assert load["requests_failed"] == 0, (tmp_path / "load.log").read_text(encoding="utf-8")
     assert all(client["requests"] for client in load["clients"].values())
@@ -208,8 +174,8 @@ def test_a_killed_run_goes_on_and_stops_where_it_is_told_to(bed: Bed, play: Play
     ids = functools.partial(process_ids, bed, topology.ETCD, topology.APISERVER)
     before = ids()
     with playing.load(bed, tmp_path) as finish:
-        kill_in_phase(bed, 2, extra([AGAIN, LIVE]), tmp_path / "killed.log")
-        play(playing.ROTATE, UNTIL_DISTRUST)
+        kill_in_phase(bed, 2, extra(**AGAIN, **LIVE), tmp_path / "killed.log")
+        play(playing.ROTATE, pki_rotate_until="distrust")
         stopped = judge.judge(judge.scene_of(bed))
         assert {tuple(row.verdicts.values()) for row in stopped.rows if row.authority != "etcd"} == {("refused", "accepted", "accepted")}
         assert {problem for problem in stopped.problems if "signed" in problem or "serves" in problem} == set()

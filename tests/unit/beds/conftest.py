@@ -2,17 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beds' code is found as each bed.py finds it: beside bed.py."""
+"""Where the beds are."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 LOOPBACK = Path(__file__).resolve().parents[2] / "beds" / "loopback"
-sys.path[:0] = [str(LOOPBACK), str(LOOPBACK.with_name("kubeadm"))]
 
 
 @pytest.fixture

@@ -165,8 +165,10 @@ def _boot_one(bed: Bed, one: Node, progress: Progress) -> None:
             ("/etc/ssh/ssh_host_ed25519_key.pub", bed.host_key.with_suffix(".pub").read_bytes(), "644"),
             ("/etc/cni/net.d/10-bridge.conflist", TEMPLATES.get_template("cni.conflist.j2").render(node=one).encode(), "644")):
         put(one, path, content, mode)
+    # Its system bus is there some time after its first process, later on a busy machine.
+    wait(f"{one.name}: systemd", lambda: _succeeds(one, "systemctl", "list-units"), BOOT_SECONDS)
     inside(one.container, "systemctl", "restart", "ssh")
-    wait(f"{one.name}: containerd", lambda: _answers(one), BOOT_SECONDS)
+    wait(f"{one.name}: containerd", lambda: _succeeds(one, "ctr", "version"), BOOT_SECONDS)
     inside(one.container, "ctr", "-n", "k8s.io", "images", "import", "/images.tar")
     _import_workload(bed, one)
     progress.say(f"  {one.name} is up at {one.address}")
@@ -178,8 +180,8 @@ def put(one: Node, path: str, content: bytes, mode: str) -> None:
     inside(one.container, "sh", "-c", script, path, mode, stdin=content)
 
 
-def _answers(one: Node) -> bool:
-    return run(*entering(one.container, "mnp"), "ctr", "version", check=False).returncode == 0
+def _succeeds(one: Node, *argv: str) -> bool:
+    return run(*entering(one.container), *argv, check=False).returncode == 0
 
 
 def bed_of(environment: t.Mapping[str, str]) -> Bed:

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every rotation of a kubeadm bed is asked for afterwards, by programs that know nothing of the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import interruptions
+import judge
+import judge_kubeadm
+import pytest
+from kubeadm_bed import nodes, topology
+from kubeadm_bed.commands import inside, root_of
+
+PROGRAM = Path(nodes.__file__).resolve().parents[1] / "bed.py"
+LeaveOut = t.Callable[[str], t.NoReturn]
+
+
+def bed_command(bed: nodes.Bed, *arguments: str) -> None:
+    """Run bed.py; what it says is shown."""
+    subprocess.run([sys.executable, PROGRAM, *arguments], env={**os.environ, **bed.environment}, check=True)
+
+
+def boot(leave_out: LeaveOut, *arguments: str) -> t.Iterator[nodes.Bed]:
+    """Bring a bed up, and take it down afterwards.
+
+    :param arguments: those of ``bed.py up``.
+    """
+    if os.geteuid() != 0:
+        leave_out("the kubeadm bed needs root")
+    bed = nodes.bed_of(os.environ)
+    if bed.record.exists():
+        pytest.fail(f"kubeadm bed {topology.NUMBER} is in use: take it down, or name another number in REKEY_KUBEADM_BED")
+    try:
+        bed_command(bed, "up", *arguments)
+        yield bed
+    finally:
+        bed_command(bed, "down")
+    assert not bed.directory.exists()
+
+
+def on_nodes(bed: nodes.Bed) -> dict[Path, tuple[str, int, float]]:
+    """Return hash, mode and time of every file of Kubernetes on every node."""
+    found = {}
+    for one in nodes.nodes_of(bed):
+        for name in ("etc/kubernetes", "var/lib/kubelet/pki"):
+            for path in (root_of(one.container) / name).rglob("*"):
+                if path.is_file():
+                    status = path.stat()
+                    found[path] = (hashlib.sha256(path.read_bytes()).hexdigest(), status.st_mode, status.st_mtime)
+    return found
+
+
+def problems(bed: nodes.Bed, since: str) -> list[str]:
+    """Return everything that is not as it must be after a rotation that began at that time (RFC 3339)."""
+    return [*judge.judge(judge_kubeadm.scene_of(bed)).problems, *judge_kubeadm.volume_problems(bed), *judge_kubeadm.complaints(bed, since)]
+
+
+def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the failures that nothing excuses: of the balancer's clients, of pods, and of nodes outside their own interruptions."""
+    found = [f"{one['time']} {name}: {one['why']}" for name, client in load["clients"].items() for one in client["errors"]]
+    found += [f"{one['time']} {one['pod']} {one['kind']}: {one}" for one in load["pods"]["errors"]]
+    found += [f"pod {name} has stopped counting" for name in load["pods"]["silent"]]
+    for one in nodes.nodes_of(bed):
+        journal = inside(one.container, "journalctl", "-u", "kubelet.service", "-o", "short-unix", "--no-pager")
+        allowed = interruptions.kubelet_restarts(journal)
+        if one.control_plane:
+            allowed += interruptions.windows(load["direct"][f"{one.address}:{topology.API_PORT}"])
+        found += [f"{one.name}: {text}" for text in interruptions.unexplained(load["nodes"].get(one.name, {}), allowed)]
+    return found
+
+
+def counts(load: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return what was asked and what failed, kind by kind, for people."""
+    rows = {**load["clients"], **{f"{kind} on {name}": seen for name, kinds in load["nodes"].items() for kind, seen in kinds.items()},
+            **{f"pods, {kind}": one for kind, one in _pod_kinds(load).items()}, **load["direct"]}
+    return {name: f"{seen['failed']} of {seen['requests']} failed" for name, seen in rows.items()}
+
+
+def _pod_kinds(load: t.Mapping[str, t.Any]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for kinds in load["pods"]["workloads"].values():
+        for kind, seen in kinds.items():
+            total = found.setdefault(kind, {"requests": 0, "failed": 0})
+            for what in total:
+                total[what] += seen[what]
+    return found
