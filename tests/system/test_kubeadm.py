@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A cluster that plain kubeadm made is adopted and rotated under load, while a node joins. The tests build on one another, in order."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import judge
+import playing
+import pytest
+from kubeadm_bed import cluster, nodes, topology
+from kubeadm_bed.commands import inside, root_of
+from kubeadm_rotation import LeaveOut, bed_command, boot, counts, on_nodes, problems, unserved
+from loopback_bed.progress import Progress
+from plays import Play, changes
+
+ADOPT, JOIN = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node"
+MEANWHILE, AFTERWARDS = topology.node("w3"), topology.node("w4")
+NODE_SECONDS = 240
+
+
+@pytest.fixture(name="bed", scope="module")
+def fixture_bed(leave_out: LeaveOut) -> t.Iterator[nodes.Bed]:
+    yield from boot(leave_out)
+
+
+def kubectl(bed: nodes.Bed, *arguments: str) -> str:
+    return cluster.kubectl(nodes.nodes_of(bed)[0], *arguments)
+
+
+def ready(bed: nodes.Bed) -> dict[str, str]:
+    """Return node to whether it is ready, as the cluster says."""
+    listed = json.loads(kubectl(bed, "get", "nodes", "-o", "json"))["items"]
+    return {one["metadata"]["name"]: next(state["status"] for state in one["status"]["conditions"] if state["type"] == "Ready")
+            for one in listed}
+
+
+def authority_keys(one: topology.Node) -> list[str]:
+    """Return the files of a node that hold the key of one of its authorities, whatever their names."""
+    certificates = inside(one.container, "sh", "-c", "find /etc/kubernetes /var/lib/kubelet -type f -not -path '*/pods/*' "
+                          "-exec grep -l 'PRIVATE KEY' {} +").split()
+    return [path for path in certificates if Path(path).name in ("ca.key", "front-proxy-ca.key", "sa.key") or ".rekey/" in path]
+
+
+def test_adopting_changes_nothing_on_the_nodes(bed: nodes.Bed, play: Play) -> None:
+    before = on_nodes(bed)
+    assert len(before) > 60
+    play(ADOPT)
+    assert on_nodes(bed) == before
+    kept = judge.generations(bed.directory / "authority")
+    assert {name: len(found) for name, found in kept.items()} == {"kubernetes": 1, "etcd": 1, "front-proxy": 1}
+    assert changes(play(ADOPT)) == 0
+
+
+def test_check_mode_announces_the_rotation_and_touches_nothing(bed: nodes.Bed, play: Play) -> None:
+    before = on_nodes(bed)
+    said = play(playing.ROTATE, "--check", pki_rotate_again=True).log.read_text(encoding="utf-8")
+    assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
+    assert "the API server of cp1 is away for up to about" in said
+    assert "5 kubelets restart, one at a time" in said
+    assert on_nodes(bed) == before
+
+
+def test_all_authorities_rotate_under_load_while_a_node_joins(bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+    since = datetime.datetime.now(datetime.timezone.utc)
+    with playing.load(bed, tmp_path) as finish:
+        first = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_until="serve")
+        bed_command(bed, "add", MEANWHILE.name)
+        play(JOIN)
+        second = play(playing.ROTATE)
+        load = finish()
+    print(json.dumps({"counts": counts(load), "first": first.summary, "second": second.summary}, indent=1))
+    assert all(client["requests"] for client in (*load["clients"].values(), *load["direct"].values()))
+    assert unserved(bed, load) == []
+    ended = datetime.datetime.now(datetime.timezone.utc)
+    restarts = {name: first.summary["restarts"].get(name, 0) + second.summary["restarts"].get(name, 0) for name in second.summary["restarts"]}
+    # One window in which trust comes and one in which it goes, on each host; one restart in each for the kubelets.
+    assert {name: restarts[name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
+    # By hand, on a machine like this one, a little more than ten minutes (docs/kubeadm.md).
+    assert first.summary["duration_seconds"] + second.summary["duration_seconds"] <= 12 * 60
+    since_distrust = ended - datetime.timedelta(seconds=20)
+    assert since < since_distrust
+    bed_command(bed, "webhook-certificate")
+    assert problems(bed, since_distrust.strftime("%Y-%m-%dT%H:%M:%SZ")) == []
+
+
+def test_the_node_that_joined_meanwhile_is_one_of_them(bed: nodes.Bed) -> None:
+    assert ready(bed) == {one.name: "True" for one in nodes.nodes_of(bed)}
+    assert MEANWHILE in nodes.nodes_of(bed)
+    assert authority_keys(MEANWHILE) == []
+
+
+def test_a_finished_rotation_says_that_nothing_is_to_do(bed: nodes.Bed, play: Play) -> None:
+    before = on_nodes(bed)
+    played = play(playing.ROTATE)
+    assert "Nothing to do" in played.log.read_text(encoding="utf-8")
+    assert changes(played) == 0
+    assert on_nodes(bed) == before
+
+
+def test_kubeadm_s_own_tools_agree(bed: nodes.Bed) -> None:
+    for one in (node for node in nodes.nodes_of(bed) if node.control_plane):
+        said = inside(one.container, "kubeadm", "certs", "check-expiration")
+        # Whoever joined has no super-admin.conf; that is as kubeadm left it.
+        assert [line for line in re.findall(r"^!MISSING! (\S+)", said, flags=re.MULTILINE) if line != "super-admin.conf"] == []
+        assert not re.search(r"^\S+ .*<invalid>", said, flags=re.MULTILINE), said
+    first = nodes.nodes_of(bed)[0]
+    renewed = inside(first.container, "kubeadm", "certs", "renew", "all")
+    assert "Done renewing certificates" in renewed
+    newest = judge.generations(bed.directory / "authority")["kubernetes"][-1]
+    renewed_leaf = root_of(first.container) / "etc/kubernetes/pki/apiserver.crt"
+    assert judge.openssl.from_ca(newest.ca.certificate, [renewed_leaf]) == [renewed_leaf]
+
+
+def test_kubeadm_joins_another_worker_by_itself(bed: nodes.Bed) -> None:
+    bed_command(bed, "add", AFTERWARDS.name)
+    cluster.join(bed, nodes.nodes_of(bed)[0], AFTERWARDS, Progress())
+    cluster.wait_ready(nodes.nodes_of(bed)[0], Progress())
+    assert ready(bed)[AFTERWARDS.name] == "True"
+    assert authority_keys(AFTERWARDS) == []
