@@ -38,10 +38,14 @@ export PYTHONUNBUFFERED := 1
 NODE_SIDE_TESTS := tests/unit/plugins/module_utils tests/unit/plugins/modules
 # The longest first, so that two cores are busy to the end; the rotation has the machine for itself, because it is timed.
 TOGETHER := integration sanity unit next-core unit-oldest unit-minimum lint build docs-check types
-ALONE := rotation-test
+ALONE := rotation-test kubeadm-test
+# A number that nobody's own bed has.
+KUBEADM_TESTS := REKEY_KUBEADM_BED=$${REKEY_KUBEADM_BED:-9} $(IN_VENV) $(VENV)/bin/python -m pytest
+# As root on Debian what the nodes need is installed; anyone else is told by the tests what was left out.
+NODES_IF_ROOT := @[[ $$(id -u) -ne 0 ]] || $(MAKE) nodes
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core rotation-test up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
+	next-core rotation-test kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -123,7 +127,16 @@ demo: venv balancer ## bring up a control plane, rotate its three CAs under load
 	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/demo.py
 
 rotation-test: venv balancer ## the rotation on the loopback bed, judged by an independent client
-	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system
+	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rotation.py
+
+kubeadm-test: venv ## adoption and a rotation of a real kubeadm cluster under load, on podman nodes; needs root
+	$(NODES_IF_ROOT)
+	$(KUBEADM_TESTS) tests/system/test_kubeadm_catalogue.py tests/system/test_kubeadm.py
+
+kubeadm-test-all: venv ## everything else about kubeadm clusters: other flags, sizes, versions, what is there before kubeadm
+	$(NODES_IF_ROOT)
+	$(KUBEADM_TESTS) $(filter-out tests/system/test_rotation.py tests/system/test_kubeadm_catalogue.py tests/system/test_kubeadm.py,\
+		$(wildcard tests/system/test_*.py))
 
 bench: venv programs ## compare with the peers, as one table of ratios
 	venv=$$($(WORKSPACE) make-venv tests/requirements/bench.txt); PATH="$$venv/bin:$$PATH" "$$venv/bin/python" bench/bench.py
@@ -135,7 +148,7 @@ test-next: # what differs with another ansible-core, the rotation too
 	@$(FOUND_PYTHON) tests/tools/steps.py --together integration sanity unit build docs-check --alone $(ALONE)
 
 test-all: ## test, then again with the current stable ansible-core, the rotation too
-	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) --alone $(ALONE)
+	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) --alone $(ALONE) kubeadm-test-all
 	@tests/tools/next_core.sh test-next
 
 clean: ## remove what runs have left in the tree
