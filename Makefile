@@ -45,7 +45,8 @@ KUBEADM_TESTS := REKEY_KUBEADM_BED=$${REKEY_KUBEADM_BED:-9} $(IN_VENV) $(VENV)/b
 NODES_IF_ROOT := @[[ $$(id -u) -ne 0 ]] || $(MAKE) nodes
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core rotation-test kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
+	next-core rotation-test kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench \
+	test test-next test-all clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rotations of kubeadm clusters of other shapes: kubeadm's default flags behind a drained balancer, twice in a row; a single control plane."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+from pathlib import Path
+
+import playing
+import pytest
+from kubeadm_bed import nodes, topology
+from kubeadm_bed.commands import inside
+from kubeadm_rotation import LeaveOut, bed_command, boot, problems, unserved
+from plays import Play
+
+ADOPT = "rekey.kubernetes.adopt"
+ADMIN = f"TCP:{topology.BALANCER.address}:{topology.ADMIN_PORT}"
+
+
+def balancer_says(state: str) -> list[str]:
+    """Return a command that gives a server of the balancer this state; it says nothing when all is well."""
+    return ["sh", "-c", f"! echo 'set server api/{{{{ inventory_hostname }}}} state {state}' | socat - {ADMIN} | grep ."]
+
+
+DRAINED: dict[str, t.Any] = {"pki_rotate_drain_command": balancer_says("drain"), "pki_rotate_undrain_command": balancer_says("ready")}
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class TestDefaultFlags:
+    """Three control planes as kubeadm makes them, without the two shutdown flags."""
+
+    @pytest.fixture(name="bed", scope="class")
+    def fixture_bed(self, leave_out: LeaveOut) -> t.Iterator[nodes.Bed]:
+        yield from boot(leave_out, "--flags", "default")
+
+    def test_a_drained_balancer_s_clients_lose_nothing(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+        play(ADOPT)
+        assert "loses 2 or 3 requests" in play(playing.ROTATE, "--check", pki_rotate_again=True).log.read_text(encoding="utf-8")
+        assert "loses 2 or 3 requests" not in play(
+            playing.ROTATE, "--check", pki_rotate_again=True, **DRAINED).log.read_text(encoding="utf-8")
+        with playing.load(bed, tmp_path) as finish:
+            play(playing.ROTATE, pki_rotate_again=True, **DRAINED)
+            load = finish()
+        assert unserved(bed, load) == []
+        bed_command(bed, "webhook-certificate")
+        assert problems(bed, now()) == []
+
+    def test_again_with_the_flags_set_on_the_way(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+        with playing.load(bed, tmp_path) as finish:
+            play(playing.ROTATE, pki_rotate_again=True, pki_rotate_graceful_shutdown=True, **DRAINED)
+            load = finish()
+        assert unserved(bed, load) == []
+        for one in (node for node in nodes.nodes_of(bed) if node.control_plane):
+            said = inside(one.container, "cat", "/etc/kubernetes/manifests/kube-apiserver.yaml")
+            assert "--shutdown-delay-duration=5s" in said
+            assert "--shutdown-watch-termination-grace-period=5s" in said
+        bed_command(bed, "webhook-certificate")
+        assert problems(bed, now()) == []
+
+
+class TestSingleControlPlane:
+    """One control plane: an outage, which the plan announces and the rotation keeps to."""
+
+    @pytest.fixture(name="bed", scope="class")
+    def fixture_bed(self, leave_out: LeaveOut) -> t.Iterator[nodes.Bed]:
+        yield from boot(leave_out, "--control-planes", "1", "--workers", "1")
+
+    def test_the_outage_is_announced_and_kept(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+        play(ADOPT)
+        said = play(playing.ROTATE, "--check", pki_rotate_again=True).log.read_text(encoding="utf-8")
+        announced = [int(seconds) for seconds in re.findall(
+            r"the API server of cp1 is away for up to about (\d+) s, and there is no other", said)]
+        assert len(announced) == 2
+        with playing.load(bed, tmp_path) as finish:
+            play(playing.ROTATE, pki_rotate_again=True)
+            load = finish()
+        (direct,) = load["direct"].values()
+        assert 0 < direct["seconds_away"] <= sum(announced)
+        bed_command(bed, "webhook-certificate")
+        assert problems(bed, now()) == []
