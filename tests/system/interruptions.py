@@ -4,6 +4,9 @@
 
 """When a node's ``logs``, ``exec`` and ``port-forward`` may fail: at its kubelet's restarts, and in its own API server's window.
 
+Besides, an API server that takes over a new client certificate towards kubelets closes all its connections to them, once, which
+cuts whoever is in the middle of something (client-go transport/cert_rotation.go). No order of phases spares that: see phases.py.
+
 The times come from those who have seen them: the journal of the node, and the load that asked the API server directly.
 """
 
@@ -18,6 +21,8 @@ KUBELET_SECONDS = 20.0
 # A kubelet keeps an answer for half a minute that its API server has given before it was ready.
 WINDOW_SECONDS = 40.0
 BEFORE_SECONDS = 8.0  # the server goes on serving for some seconds after it has been told to stop
+CUT_SECONDS = 30.0  # client-go looks at its files every few seconds
+_CUT = re.compile(r"closed network connection|unexpected EOF|error dialing backend|connection reset")
 _UNIT_LINE = re.compile(r"^(\d+\.\d+) .*\b(?:Stopping|Stopped|Started) kubelet\.service\b", flags=re.MULTILINE)
 
 Interval = tuple[float, float]
@@ -35,11 +40,14 @@ def windows(direct: Load) -> list[Interval]:
     return [(begun - BEFORE_SECONDS, ended + WINDOW_SECONDS) for begun, ended in moments]
 
 
-def unexplained(kinds: t.Mapping[str, Load], allowed: t.Iterable[Interval]) -> list[str]:
-    """Return the failures of a node's clients that began outside all these times."""
-    intervals = list(allowed)
+def unexplained(kinds: t.Mapping[str, Load], allowed: t.Sequence[Interval], swaps: t.Sequence[float] = ()) -> list[str]:
+    """Return the failures of a node's clients that began outside all these times.
+
+    :param swaps: when API servers were given a new client certificate towards kubelets, in seconds since the epoch.
+    """
     return [f"{one['time']} {kind}: {one['why']}" for kind, seen in kinds.items() for one in seen["errors"]
-            if not any(begun <= _seconds(one["time"]) - one["seconds"] <= ended for begun, ended in intervals)]
+            if not any(begun <= _seconds(one["time"]) - one["seconds"] <= ended for begun, ended in allowed)
+            and not (_CUT.search(one["why"]) and any(swap <= _seconds(one["time"]) <= swap + CUT_SECONDS for swap in swaps))]
 
 
 def _seconds(moment: str) -> float:

@@ -13,10 +13,11 @@ import sys
 import typing as t
 from pathlib import Path
 
+import pytest
+
 import interruptions
 import judge
 import judge_kubeadm
-import pytest
 from kubeadm_bed import nodes, topology
 from kubeadm_bed.commands import inside, root_of
 
@@ -69,12 +70,14 @@ def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any]) -> list[str]:
     found = [f"{one['time']} {name}: {one['why']}" for name, client in load["clients"].items() for one in client["errors"]]
     found += [f"{one['time']} {one['pod']} {one['kind']}: {one}" for one in load["pods"]["errors"]]
     found += [f"pod {name} has stopped counting" for name in load["pods"]["silent"]]
+    swaps = [(root_of(one.container) / "etc/kubernetes/pki/apiserver-kubelet-client.crt").stat().st_mtime
+             for one in nodes.nodes_of(bed) if one.control_plane]
     for one in nodes.nodes_of(bed):
         journal = inside(one.container, "journalctl", "-u", "kubelet.service", "-o", "short-unix", "--no-pager")
         allowed = interruptions.kubelet_restarts(journal)
         if one.control_plane:
             allowed += interruptions.windows(load["direct"][f"{one.address}:{topology.API_PORT}"])
-        found += [f"{one.name}: {text}" for text in interruptions.unexplained(load["nodes"].get(one.name, {}), allowed)]
+        found += [f"{one.name}: {text}" for text in interruptions.unexplained(load["nodes"].get(one.name, {}), allowed, swaps)]
     return found
 
 

@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 import json
 import re
 import typing as t
 from pathlib import Path
 
+import pytest
+
 import judge
 import playing
-import pytest
 from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside, root_of
 from kubeadm_rotation import LeaveOut, bed_command, boot, counts, on_nodes, problems, unserved
@@ -80,7 +82,7 @@ def test_all_authorities_rotate_under_load_while_a_node_joins(bed: nodes.Bed, pl
     assert all(client["requests"] for client in (*load["clients"].values(), *load["direct"].values()))
     assert unserved(bed, load) == []
     ended = datetime.datetime.now(datetime.timezone.utc)
-    restarts = {name: first.summary["restarts"].get(name, 0) + second.summary["restarts"].get(name, 0) for name in second.summary["restarts"]}
+    restarts = collections.Counter(first.summary["restarts"]) + collections.Counter(second.summary["restarts"])
     # One window in which trust comes and one in which it goes, on each host; one restart in each for the kubelets.
     assert {name: restarts[name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
     # By hand, on a machine like this one, a little more than ten minutes (docs/kubeadm.md).

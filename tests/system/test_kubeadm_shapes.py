@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rotations of kubeadm clusters of other shapes: kubeadm's default flags behind a drained balancer, twice in a row; a single control plane."""
+"""Rotations of kubeadm clusters of other shapes: default flags behind a drained balancer, twice in a row; a single control plane."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import re
 import typing as t
 from pathlib import Path
 
-import playing
 import pytest
+
+import playing
 from kubeadm_bed import nodes, topology
 from kubeadm_bed.commands import inside
 from kubeadm_rotation import LeaveOut, bed_command, boot, problems, unserved
