@@ -289,15 +289,16 @@ def drain(params: Options, run: commands.Run) -> None:
 def carry_out(params: Options, on: hosts.Host, manager: services.Manager,
               names: t.Mapping[str, str]) -> tuple[Written, list[Result]]:
     """Stop, write and start; return what was written and what was restarted. Whatever happens, nothing stays stopped."""
-    before = restart.stop(manager, names)
-    try:
-        written = write(params, check_mode=False)
-        for process, flags in params["flags"].items():
-            manager.set_flags(process, flags)
-        if params["remove_canaries"]:
-            leaf_stores.remove_superseded(pair.key_path for pair in hosts.pairs(on).values() if pair.store == leaf_stores.KUBELET)
-    finally:
-        started = restart.start(manager, names, before)
+    with restart.carried_through():
+        before = restart.stop(manager, names)
+        try:
+            written = write(params, check_mode=False)
+            for process, flags in params["flags"].items():
+                manager.set_flags(process, flags)
+            if params["remove_canaries"]:
+                leaf_stores.remove_superseded(pair.key_path for pair in hosts.pairs(on).values() if pair.store == leaf_stores.KUBELET)
+        finally:
+            started = restart.start(manager, names, before)
     return written, [_result("process", one) for one in started]
 
 

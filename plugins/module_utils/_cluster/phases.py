@@ -16,8 +16,9 @@ Why this order (L1 to L7 are the ordering laws of docs/design.md):
   certificate that nobody replaces before ``distrust``. So nodes are visited when only the new generation is handed out.
 * ``serve`` after ``trust-clients``: whoever dials an API server trusts the new generation before one shows it (L1). That makes
   client certificates move before serving certificates (L2).
-* ``apiserver-kubelet-client`` in ``distrust``: an API server that sees a new one closes every connection to kubelets, and cuts whoever
-  is in ``exec`` there (client-go transport/cert_rotation.go). In that phase's window it is down anyway.
+* ``apiserver-kubelet-client`` before ``distrust``: the kubelet of a kubeadm control plane judges it by the very file that the host's API
+  server reads, and forgets the old generation with it, while the other hosts' API servers still come (L1). Its change cuts whoever is
+  in ``exec`` through that API server (client-go transport/cert_rotation.go), once; refused requests would last for whole windows.
 * ``distrust-clients`` last: what an API server still trusts it writes back into ``extension-apiserver-authentication``,
   and what a controller-manager still publishes becomes the trust of every new pod.
 """
@@ -58,7 +59,7 @@ ROTATION = (
         "signer", "controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
         "etcd-healthcheck-client", "etcd-peer", "etcd-server")),
     Phase("trust-clients", "nodes, workloads and objects trust both generations", CLIENTS, (OLD, NEW), ("kubelet-client",)),
-    Phase("serve", "API servers show the new generation to everyone", presents=("apiserver",)),
-    Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,), ("apiserver-kubelet-client",)),
+    Phase("serve", "API servers show the new generation to everyone", presents=("apiserver", "apiserver-kubelet-client")),
+    Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,)),
     Phase("distrust-clients", "nodes, workloads and objects trust the new generation alone", CLIENTS, (NEW,)),
 )

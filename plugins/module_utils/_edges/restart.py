@@ -12,6 +12,8 @@ An etcd member is never restarted under a running API server that may depend on 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import signal
 import time
 import typing as t
 
@@ -26,8 +28,25 @@ START_SECONDS = 120
 Before = t.Mapping[str, Service]
 
 
+@contextlib.contextmanager
+def carried_through() -> t.Iterator[None]:
+    """Let no hang-up and no termination end this process meanwhile.
+
+    When a person interrupts a play, ssh hangs up on the module that runs on the host; a host left with its processes stopped is no
+    state to end in.
+    """
+    before = {number: signal.signal(number, lambda *_received: None) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def stop(manager: Manager, services: t.Mapping[str, str]) -> Before:
     """Stop the processes and return what ran, once they are gone. Where one cannot be stopped all are started again.
+
+    One that does not run is stopped as well: what starts it again and again shall not do so while files are written.
 
     :param services: process → service.
     :raises PkiError: when the service manager fails.
@@ -35,10 +54,11 @@ def stop(manager: Manager, services: t.Mapping[str, str]) -> Before:
     before = {process: manager.look(service) for process, service in services.items()}
     try:
         for group in stopping(services):
-            _together(manager.stop, [services[process] for process in group if before[process].running])
-    except PkiError:
-        for process in services:
-            manager.start(services[process])
+            for done in _together(manager.stop, [services[process] for process in group]):
+                done.result()
+    except Exception:
+        for group in reversed(stopping(services)):
+            _together(manager.start, [services[process] for process in group])
         raise
     return before
 
@@ -46,13 +66,19 @@ def stop(manager: Manager, services: t.Mapping[str, str]) -> Before:
 def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> list[dict[str, t.Any]]:
     """Start the processes; return what was done to each. Whether they are ready is for the proof to tell.
 
+    One that does not start keeps no other from being started.
+
     :raises PkiError: when the service manager fails, or when no younger process is seen within START_SECONDS.
     """
-    after = {}
+    def begin(process: str) -> Service:
+        manager.start(services[process])
+        return _young(manager, services[process], before[process])
+
     processes.pass_tick()
+    begun = {}
     for group in reversed(stopping(services)):
-        _together(manager.start, [services[process] for process in group])
-        after.update({process: _young(manager, services[process], before[process]) for process in group})
+        begun.update(zip(group, _together(begin, group)))
+    after = {process: done.result() for process, done in begun.items()}
     return [
         {"name": process, "changed": True, "pid": after[process].pid,
          "reasons": [f"process {before[process].pid} replaced" if before[process].running else "started"]}
@@ -60,10 +86,10 @@ def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> li
     ]
 
 
-def _together(do: t.Callable[[str], None], names: t.Sequence[str]) -> None:
+def _together(do: t.Callable[[str], t.Any], names: t.Sequence[str]) -> list[concurrent.futures.Future[t.Any]]:
+    """Do it for all names side by side; return what came of each once all have ended."""
     with concurrent.futures.ThreadPoolExecutor(max(1, len(names))) as pool:
-        for done in [pool.submit(do, name) for name in names]:
-            done.result()
+        return [pool.submit(do, name) for name in names]
 
 
 def _young(manager: Manager, name: str, before: Service) -> Service:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -56,11 +58,38 @@ def test_the_api_server_goes_first_and_comes_back_last():
     assert {one["reasons"][0] for one in done} == {"process 7 replaced"}
 
 
-def test_what_does_not_run_is_started_and_not_stopped():
+def test_what_does_not_run_is_kept_from_starting_meanwhile():
     book = Book({"api.service": 7})
     done = {one["name"]: one["reasons"] for one in restart(book, ALL)}
-    assert ("stop", "etcd.service") not in book.said
+    assert ("stop", "etcd.service") in book.said
     assert done == {"etcd": ["started"], "kube-scheduler": ["started"], "kube-apiserver": ["process 7 replaced"]}
+
+
+def test_one_that_does_not_start_keeps_no_other_down(monkeypatch):
+    class Failing(Book):
+        """Its scheduler cannot be started."""
+
+        def start(self, name: str) -> None:
+            """Start it, unless it is the scheduler."""
+            if name != "scheduler.service":
+                super().start(name)
+
+    monkeypatch.setattr(edge, "START_SECONDS", 0.3)
+    book = Failing(dict.fromkeys(ALL.values(), 7))
+    with pytest.raises(PkiError, match=r"scheduler.service: no new process"):
+        restart(book, ALL)
+    assert [name for name, pid in book.pids.items() if not pid] == ["scheduler.service"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_play_ends_no_window(number):
+    done = []
+    before = signal.getsignal(number)
+    with edge.carried_through():
+        os.kill(os.getpid(), number)
+        done.append("all of it")
+    assert done == ["all of it"]
+    assert signal.getsignal(number) is before
 
 
 def test_what_starts_right_after_a_write_is_seen_to_be_younger(tmp_path):
@@ -87,5 +116,21 @@ def test_where_one_cannot_be_stopped_nothing_stays_down():
 
     book = Failing(dict.fromkeys(ALL.values(), 7))
     with pytest.raises(PkiError, match="job failed"):
+        restart(book, ALL)
+    assert all(book.pids.values())
+
+
+def test_whatever_goes_wrong_in_a_stop_nothing_stays_down():
+    class Failing(Book):
+        """Has its manifests on another file system."""
+
+        def stop(self, name: str) -> None:
+            """Stop it, unless it is etcd."""
+            if name == "etcd.service":
+                raise OSError("Invalid cross-device link")
+            super().stop(name)
+
+    book = Failing(dict.fromkeys(ALL.values(), 7))
+    with pytest.raises(OSError, match="cross-device"):
         restart(book, ALL)
     assert all(book.pids.values())

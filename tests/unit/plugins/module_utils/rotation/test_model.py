@@ -54,7 +54,7 @@ FOUND_ONLY_BY = {
     model.POD_START: (
         (TRUST_CLIENTS._replace(presents=()), TRUST, ISSUE, Phase("nodes", "", presents=("kubelet-client",)), SERVE, DISTRUST,
          DISTRUST_CLIENTS), model.DEFAULT, AUTHORITIES,
-        ("serve: n1 after: apiserver(new) of n1 -> "
+        ("serve: n1 half-way (after writing apiserver): apiserver(new) of n1 -> "
          "pods.server-ca of a pod that started in trust-clients trusts (old)")),
     # Cleaned too early, the ConfigMap is filled again by API servers that still trust the old generation.
     model.WRITE_BACK: (
@@ -120,7 +120,7 @@ def test_without_etcd_no_api_server_restarts():
 
 
 def test_serving_certificates_are_taken_over_live():
-    assert steps_of(SERVE) == ["write apiserver"]
+    assert steps_of(SERVE) == ["write apiserver", "write apiserver-kubelet-client"]
 
 
 def test_a_phase_has_no_steps_where_it_changes_nothing():

@@ -174,6 +174,16 @@ def test_the_kubelet_client_before_the_kubelets_breaks_logs_and_exec(layout):
     assert broken_edge(phases, cluster=LAYOUTS[layout]) == "issue: apiserver-kubelet-client(new) -> kubelet.client-ca(old)"
 
 
+def test_the_kubelet_client_in_the_last_window_breaks_logs_and_exec_on_control_planes_that_are_through():
+    """Where a host's kubelet and API server share the file: the one forgets what the other hosts' API servers still present."""
+    phases = moved("apiserver-kubelet-client", to="distrust")
+    violation, = check(phases, LAYOUTS["kubeadm"])
+    assert str(violation) == ("distrust: n1 half-way (after writing bundle kubernetes): apiserver-kubelet-client(old) of n2 -> "
+                              "kubelet.client-ca of n1 trusts (new)")
+    assert check(phases, cluster_of(1, layout=KUBEADM)) == []
+    assert check(phases, LAYOUTS["systemd"]) == []
+
+
 def test_serving_certificates_before_the_clients_bundles_break_kubelets():
     assert broken_edge(moved("apiserver", to="issue")) == "issue: apiserver(new) -> kubelet.server-ca(old)"
 
