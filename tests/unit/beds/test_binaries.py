@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loopback_bed import archives, binaries, gobuild
+from loopback_bed import archives, binaries, gobuild, versions
 from loopback_bed.errors import BedError
 from loopback_bed.progress import Progress
 from loopback_bed.versions import DEFAULT, Version
@@ -65,6 +65,14 @@ def test_the_user_s_directory_must_be_complete(tmp_path: Path) -> None:
     (_stand_ins(tmp_path, "v1.36.3") / "etcd").unlink()
     with pytest.raises(BedError, match="has no etcd"):
         binaries.named_by_user(tmp_path, "")
+
+
+def test_a_bed_that_needs_more_of_kubernetes_asks_for_it_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BedError, match="has no kubeadm, kubelet, kube-proxy"):
+        binaries.named_by_user(_stand_ins(tmp_path, "v1.36.3"), "", (*binaries.NAMES, *versions.NODE_COMMANDS))
+    (tmp_path / "kube-apiserver").unlink()
+    with pytest.raises(BedError, match="has no kube-apiserver"):
+        binaries.named_by_user(tmp_path, "", ("kubectl",))
 
 
 def test_the_user_s_directory_must_be_of_the_version_asked_for(tmp_path: Path) -> None:
