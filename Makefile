@@ -26,6 +26,13 @@ BED := $(IN_VENV) $(VENV)/bin/python tests/beds/loopback/bed.py
 # The beds share where their binaries come from.
 KUBEADM_BED := $(IN_VENV) PYTHONPATH=tests/beds/loopback $(VENV)/bin/python tests/beds/kubeadm/bed.py
 
+# A scenario's folder is its own and has a short name: a bed in it has sockets, whose paths are limited.
+molecule = venv=$$($(WORKSPACE) make-venv tests/requirements/molecule.txt); folder=$$($(WORKSPACE) folder molecule); \
+	for scenario in $(1); do \
+		PATH="$$venv/bin:$$PATH" MOLECULE_COMMAND_BORDERS=0 MOLECULE_EPHEMERAL_DIRECTORY="$$folder/$$scenario" \
+			molecule $(or $(COMMAND),test) -s $$scenario; \
+	done
+
 export ANSIBLE_CONFIG := $(CURDIR)/tests/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export ANSIBLE_HOME := $(REKEY_CACHE)/ansible-home
@@ -41,7 +48,7 @@ TOGETHER := integration sanity unit next-core unit-oldest unit-minimum lint buil
 ALONE := rotation-test
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core rotation-test up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
+	next-core molecule molecule-kubeadm rotation-test up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench test test-next test-all clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -97,6 +104,12 @@ integration-oldest: venv programs ## the same, with hosts that have Python 3.9 a
 
 next-core: ## sanity and the installed archive with the current stable ansible-core (Python 3.12+)
 	tests/tools/next_core.sh build sanity
+
+molecule: venv balancer ## a scenario for each role, on hosts that are directories of this machine
+	$(call molecule,$(or $(SCENARIO),pki pki_authority pki_node pki_rotate))
+
+molecule-kubeadm: venv nodes ## adopt and rotate a real kubeadm cluster on podman nodes, needs root
+	$(call molecule,kubeadm)
 
 up: venv balancer ## start the loopback bed, provisioned
 	$(BED) up
