@@ -26,6 +26,13 @@ BED := $(IN_VENV) $(VENV)/bin/python tests/beds/loopback/bed.py
 # The beds share where their binaries come from.
 KUBEADM_BED := $(IN_VENV) PYTHONPATH=tests/beds/loopback $(VENV)/bin/python tests/beds/kubeadm/bed.py
 
+# A scenario's folder is its own and has a short name: a bed in it has sockets, whose paths are limited.
+molecule = venv=$$($(WORKSPACE) make-venv tests/requirements/molecule.txt); folder=$$($(WORKSPACE) folder molecule); \
+	for scenario in $(1); do \
+		PATH="$$venv/bin:$$PATH" MOLECULE_COMMAND_BORDERS=0 MOLECULE_EPHEMERAL_DIRECTORY="$$folder/$$scenario" \
+			molecule $(or $(COMMAND),test) -s $$scenario; \
+	done
+
 export ANSIBLE_CONFIG := $(CURDIR)/tests/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export ANSIBLE_HOME := $(REKEY_CACHE)/ansible-home
@@ -45,7 +52,8 @@ KUBEADM_TESTS := REKEY_KUBEADM_BED=$${REKEY_KUBEADM_BED:-9} $(IN_VENV) $(VENV)/b
 NODES_IF_ROOT := @[[ $$(id -u) -ne 0 ]] || $(MAKE) nodes
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core rotation-test kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status kubeadm-down demo bench \
+	next-core molecule molecule-kubeadm rotation-test kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status \
+	kubeadm-down demo bench \
 	test test-next test-all clean clean-cache
 
 help: ## show this list
@@ -103,6 +111,13 @@ integration-oldest: venv programs ## the same, with hosts that have Python 3.9 a
 next-core: ## sanity and the installed archive with the current stable ansible-core (Python 3.12+)
 	tests/tools/next_core.sh build sanity
 
+molecule: venv balancer ## a scenario for each role, on hosts that are directories of this machine
+	$(call molecule,$(or $(SCENARIO),pki pki_authority pki_node pki_rotate))
+
+molecule-kubeadm: venv ## a scenario on a real kubeadm cluster, needs root: adopt, rotate, verify
+	[[ $$(id -u) -eq 0 ]] || exec tests/tools/left_out.sh $@ "its nodes are containers that only root can start"; \
+		$(MAKE) nodes; $(call molecule,kubeadm)
+
 up: venv balancer ## start the loopback bed, provisioned
 	$(BED) up
 
@@ -149,7 +164,8 @@ test-next: # what differs with another ansible-core, the rotation too
 	@$(FOUND_PYTHON) tests/tools/steps.py --together integration sanity unit build docs-check --alone $(ALONE)
 
 test-all: ## test, then again with the current stable ansible-core, the rotation too
-	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) --alone $(ALONE) kubeadm-test-all
+	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) \
+		--alone $(ALONE) molecule-kubeadm kubeadm-test-all
 	@tests/tools/next_core.sh test-next
 
 clean: ## remove what runs have left in the tree

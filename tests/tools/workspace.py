@@ -6,6 +6,7 @@
 
 ``workspace.py venv REQUIREMENTS``          prints where the environment of that file belongs
 ``workspace.py make-venv REQUIREMENTS``     makes it unless it is complete, and prints where it is
+``workspace.py folder PURPOSE``             prints where this checkout keeps what is made for that purpose
 ``workspace.py collections``                prints a collections root in which this checkout is rekey.kubernetes
 ``workspace.py copy PURPOSE``               lays out a copy of what git knows of the checkout, and prints where it is
 
@@ -133,6 +134,7 @@ def main() -> int:
     actions: dict[str, t.Callable[..., Path]] = {
         "venv": lambda requirements: venv_path(Path(requirements)),
         "make-venv": lambda requirements: make_venv(Path(requirements)),
+        "folder": checkout_dir,
         "collections": collections_root,
         "copy": make_copy,
     }

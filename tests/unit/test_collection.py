@@ -44,6 +44,8 @@ PLUGIN_FILES = sorted(path for path in (ROOT / "plugins").rglob("*.py"))
 MODULES = sorted(path for path in (ROOT / "plugins" / "modules").glob("*.py"))
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.y*ml"))
+MOLECULE = ROOT / "extensions" / "molecule"
+SCENARIOS = sorted(path.parent for path in MOLECULE.glob("*/molecule.yml"))
 FRAGMENTS = sorted(path for path in (ROOT / "changelogs" / "fragments").iterdir())
 
 
@@ -163,6 +165,45 @@ def test_a_playbook_can_be_called_by_its_full_name(playbook: Path) -> None:
         identifier = playbook.stem.replace("-", "_")
         assert [play.get("ansible.builtin.import_playbook") for play in load_yaml(playbook)] == [f"{NAME}.{identifier}"]
         assert playbook.with_stem(identifier).is_file()
+
+
+# -- molecule --------------------------------------------------------------------------------------------------------
+
+
+def steps_of(scenario: Path) -> list[str]:
+    """The steps of a scenario's test: its own, else those that all have in common."""
+    own = load_yaml(scenario / "molecule.yml") or {}
+    common = load_yaml(MOLECULE / "config.yml")
+    steps: list[str] = own.get("scenario", {}).get("test_sequence") or common["scenario"]["test_sequence"]
+    return steps
+
+
+def playbooks_of(scenario: Path) -> list[Path]:
+    """The playbooks of a scenario's steps."""
+    own = load_yaml(scenario / "molecule.yml") or {}
+    named = {**load_yaml(MOLECULE / "config.yml")["ansible"]["playbooks"], **own.get("ansible", {}).get("playbooks", {})}
+    named.update(dict.fromkeys(("syntax", "check", "idempotence"), "converge.yml"))
+    called = [step.split() for step in steps_of(scenario)]
+    return [scenario / file for name, *files in called for file in files or [named.get(name, f"{name}.yml")]]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=relative)
+def test_a_role_has_a_molecule_scenario(role: Path) -> None:
+    assert role.name in [scenario.name for scenario in SCENARIOS]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=relative)
+def test_a_molecule_scenario_is_whole(scenario: Path) -> None:
+    steps = [step.split()[0] for step in steps_of(scenario)]
+    assert {"converge", "idempotence", "verify"} - set(steps) == set()
+    assert ("create" in steps) == (steps[-1] == "destroy")
+    assert [path for path in playbooks_of(scenario) if not path.is_file()] == []
+
+
+def test_molecule_fetches_nothing() -> None:
+    config = load_yaml(MOLECULE / "config.yml")
+    assert (config["prerun"], config["dependency"]["enabled"]) == (False, False)
+    assert [scenario for scenario in SCENARIOS if "dependency" in steps_of(scenario)] == []
 
 
 # -- shape of the code -----------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import judge
+import judge_kubeadm
 from kubeadm_bed import cluster, images, node_binaries, nodes, topology, workloads
 from kubeadm_bed.commands import podman, run
 from loopback_bed.errors import BedError
@@ -80,6 +82,15 @@ def _status(_arguments: argparse.Namespace) -> None:
     print(cluster.kubectl(nodes.nodes_of(_bed())[0], "get", "nodes,pods", "-A", "-o", "wide"))
 
 
+def _judge(_arguments: argparse.Namespace) -> None:
+    bed = _bed()
+    found = judge.judge(judge_kubeadm.scene_of(bed))
+    print("\n".join(found.lines()))
+    problems = [*found.problems, *judge_kubeadm.volume_problems(bed)]
+    if problems:
+        raise BedError("the judge has found:\n  " + "\n  ".join(problems))
+
+
 def _down(_arguments: argparse.Namespace) -> None:
     nodes.remove(_bed())
 
@@ -99,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
             ("join", _join, "kubeadm join on a node"), ("add", _add, "boot one more node"),
             ("workloads", _workloads, "deploy the sample workloads"),
             ("webhook-certificate", _webhook_certificate, "have the webhook's certificate signed anew by the cluster's authority"),
-            ("status", _status, "show nodes and pods"), ("down", _down, "remove everything"), ("ssh", _ssh, "log in on a node")):
+            ("status", _status, "show nodes and pods"),
+            ("judge", _judge, "ask every listener with clients of every generation, after a rotation"),
+            ("down", _down, "remove everything"), ("ssh", _ssh, "log in on a node")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function)
         if name in ("up", "nodes"):
