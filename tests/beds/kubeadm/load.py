@@ -8,7 +8,7 @@ Beside the clients of the other bed's load (new connections, a kept connection, 
 
 * the aggregated API and the webhook, each once a second through the balancer;
 * every ten seconds a person's certificate, requested, approved, signed and used;
-* ``kubectl logs`` and ``kubectl exec`` on each node every five seconds, ``kubectl port-forward`` every fifteen: counted by node, each
+* logs of a pod and ``kubectl exec`` on each node every five seconds, ``kubectl port-forward`` every fifteen: counted by node, each
   failure with its time, since a node's only kubelet cannot be restarted without one now and then;
 * what the clients in pods have counted meanwhile, those with files that cannot follow ("stragglers") apart.
 
@@ -19,6 +19,7 @@ Only this machine's addresses and the bed's are ever asked.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import os
@@ -34,6 +35,7 @@ from kubeadm_bed.credentials import Kubeconfig
 from load_tally import BALANCED, Tally
 from loopback_bed.errors import BedError
 
+_NICENESS = -15
 _APART_SECONDS = 0.7  # between the first requests to two nodes: not all kubectls at once
 
 
@@ -95,6 +97,9 @@ def stage(log: t.TextIO, stop: threading.Event) -> load_run.Stage:
 
 def main() -> int:
     """Return 0 whatever was refused, for the summary tells that, and 1 where the load itself failed."""
+    # The nodes have more weight than any process of this machine: a load that starves beside them tells of itself, not of the cluster.
+    with contextlib.suppress(PermissionError):
+        os.nice(_NICENESS)
     try:
         return load_run.command(__doc__, stage)
     except BedError as exc:

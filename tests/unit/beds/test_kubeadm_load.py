@@ -118,19 +118,19 @@ def pods(*names: str) -> t.Any:
 def fixture_kubectl(tmp_path: Path, administrator: Kubeconfig) -> load_nodes.Kubectl:
     """A kubectl that knows one pod, which is on node w1."""
     program = tmp_path / "kubectl"
-    program.write_text('#!/bin/sh\ncase "$*" in *logs*" new"*) echo asking from w1;; *) echo "pods not found" >&2; exit 1;; esac\n')
+    program.write_text('#!/bin/sh\ncase "$*" in *" exec new "*) echo w1;; *) echo "pods not found" >&2; exit 1;; esac\n')
     program.chmod(0o755)
     return load_nodes.Kubectl(program, administrator.path, tmp_path)
 
 
 def seen(on: clients.Load) -> tuple[int, int, int]:
     _others, nodes = load_nodes.by_node(on.tally.summary()["direct"])
-    counted = nodes["w1"][load_nodes.LOGS]
+    counted = nodes["w1"][load_nodes.EXEC]
     return counted["requests"], counted["failed"], counted["retries"]
 
 
-def test_logs_of_the_pod_on_a_node(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
-    one = load_nodes.NodeClient(on, kubectl, load_nodes.LOGS, "w1")
+def test_exec_in_the_pod_on_a_node(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
+    one = load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w1")
     server.script = [pods("new")]
     one.once()
     one.once()
@@ -138,25 +138,32 @@ def test_logs_of_the_pod_on_a_node(server: Server, on: clients.Load, kubectl: lo
     assert len(server.seen) == 1
 
 
+def test_logs_need_no_kubectl(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
+    server.script = [pods("new"), answer(body="asking from w1")]
+    load_nodes.NodeClient(on, kubectl._replace(program=Path("none")), load_nodes.LOGS, "w1").once()
+    assert load_nodes.by_node(on.tally.summary()["direct"])[1]["w1"][load_nodes.LOGS]["failed"] == 0
+    assert server.seen[1][0] == f"GET /api/v1/namespaces/{workloads.NAMESPACE}/pods/new/log?tailLines=5"
+
+
 def test_a_pod_that_was_replaced_is_no_failure(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
     server.script = [pods("old"), pods("new")]
-    load_nodes.NodeClient(on, kubectl, load_nodes.LOGS, "w1").once()
+    load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w1").once()
     assert seen(on) == (1, 0, 1)
 
 
 def test_a_pod_that_does_not_answer_is_one(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
     server.script = [pods("old"), pods("old")]
-    load_nodes.NodeClient(on, kubectl, load_nodes.LOGS, "w1").once()
+    load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w1").once()
     assert seen(on) == (1, 1, 0)
-    error = load_nodes.by_node(on.tally.summary()["direct"])[1]["w1"][load_nodes.LOGS]["errors"][0]
-    assert "kubectl logs ended with 1: pods not found" in error["why"]
+    error = load_nodes.by_node(on.tally.summary()["direct"])[1]["w1"][load_nodes.EXEC]["errors"][0]
+    assert "kubectl exec ended with 1: pods not found" in error["why"]
     assert datetime.datetime.fromisoformat(error["time"]).tzinfo
 
 
 def test_an_answer_of_another_node_is_a_failure(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
     server.script = [pods("new"), pods("new")]
-    load_nodes.NodeClient(on, kubectl, load_nodes.LOGS, "w2").once()
-    assert load_nodes.by_node(on.tally.summary()["direct"])[1]["w2"][load_nodes.LOGS]["failed"] == 1
+    load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w2").once()
+    assert load_nodes.by_node(on.tally.summary()["direct"])[1]["w2"][load_nodes.EXEC]["failed"] == 1
 
 
 def test_only_a_pod_that_stays_is_asked() -> None:

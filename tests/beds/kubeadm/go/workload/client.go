@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	between       = 100 * time.Millisecond
+	dialEvery     = 100 * time.Millisecond
 	answerWithin  = 10 * time.Second
 	networkWithin = 30 * time.Second
 	object        = "target"
@@ -31,8 +31,12 @@ const (
 // asker makes one request and says what went wrong.
 type asker func() error
 
-// client asks for an object every 100 ms until it is stopped, by turns over a connection that client-go keeps and over a fresh one.
+// client asks for an object until it is stopped, by turns over a connection that client-go keeps and over a fresh one.
 func client(stopped context.Context) error {
+	every, err := time.ParseDuration(os.Getenv("EVERY"))
+	if err != nil {
+		return err
+	}
 	counts, err := openCounts(os.Getenv("COUNTS"))
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func client(stopped context.Context) error {
 		ask  asker
 	}{{"fresh", freshAsker()}, {"kept", kept}}
 	fmt.Println("asking from", os.Getenv("NODE"))
-	ticker := time.NewTicker(between)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for number := 0; ; number++ {
 		select {
@@ -70,7 +74,7 @@ func awaitNetwork(stopped context.Context, counts *Counts) {
 			connection.Close()
 			break
 		}
-		time.Sleep(between)
+		time.Sleep(dialEvery)
 	}
 	counts.started(time.Since(began))
 }
