@@ -30,10 +30,10 @@ def bed_command(bed: nodes.Bed, *arguments: str) -> None:
     subprocess.run([sys.executable, PROGRAM, *arguments], env={**os.environ, **bed.environment}, check=True)
 
 
-def boot(leave_out: LeaveOut, *arguments: str) -> t.Iterator[nodes.Bed]:
+def boot(leave_out: LeaveOut, *arguments: str, command: str = "up") -> t.Iterator[nodes.Bed]:
     """Bring a bed up, and take it down afterwards.
 
-    :param arguments: those of ``bed.py up``.
+    :param arguments: those of the command of bed.py that brings it up.
     """
     if os.geteuid() != 0:
         leave_out("the kubeadm bed needs root")
@@ -41,7 +41,7 @@ def boot(leave_out: LeaveOut, *arguments: str) -> t.Iterator[nodes.Bed]:
     if bed.record.exists():
         pytest.fail(f"kubeadm bed {topology.NUMBER} is in use: take it down, or name another number in REKEY_KUBEADM_BED")
     try:
-        bed_command(bed, "up", *arguments)
+        bed_command(bed, command, *arguments)
         yield bed
     finally:
         bed_command(bed, "down")

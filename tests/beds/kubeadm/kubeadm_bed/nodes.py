@@ -27,6 +27,7 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).res
 BOOT_SECONDS = 120
 # More than any other process of the machine: version 1 control groups give all containers together the weight of one process.
 CPU_SHARES = 16384
+INOTIFY_INSTANCES = 1024
 _LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=8192:8192")
 _FLAGS = (*_LIMITS, "--privileged", "--cgroupns=private", "--systemd=false", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock",
           "--tmpfs", "/tmp:exec", "-e", "container=podman", "--network", topology.NETWORK)
@@ -124,8 +125,16 @@ def nodes_of(bed: Bed) -> list[Node]:
     return [topology.node(name) for name in bed.read()["nodes"]]
 
 
+def allow_watchers() -> None:
+    """Let root have as many inotify instances as several beds need; with the usual 128, the systemd of the sixth node ends at its start."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text(encoding="ascii")) < INOTIFY_INSTANCES:
+        limit.write_text(f"{INOTIFY_INSTANCES}\n", encoding="ascii")
+
+
 def boot(bed: Bed, names: t.Sequence[Node], progress: Progress) -> None:
     """Boot nodes, two at a time, and let all nodes of the bed know each other's pods."""
+    allow_watchers()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(_boot_one, bed, one, progress) for one in names]:
             done.result()
@@ -167,6 +176,8 @@ def _boot_one(bed: Bed, one: Node, progress: Progress) -> None:
         put(one, path, content, mode)
     # Its system bus is there some time after its first process, later on a busy machine.
     wait(f"{one.name}: systemd", lambda: _succeeds(one, "systemctl", "list-units"), BOOT_SECONDS)
+    # Without its key, it may have used up its attempts by now.
+    inside(one.container, "systemctl", "reset-failed", "ssh")
     inside(one.container, "systemctl", "restart", "ssh")
     wait(f"{one.name}: containerd", lambda: _succeeds(one, "ctr", "version"), BOOT_SECONDS)
     inside(one.container, "ctr", "-n", "k8s.io", "images", "import", "/images.tar")
