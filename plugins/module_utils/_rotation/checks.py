@@ -108,7 +108,8 @@ def _elsewhere(on: hosts.Host, observation: Observation) -> list[str]:
 
     Compared as texts: in its pod a process may not see what another name of the same directory means on the host.
     """
-    wanted = {(edge.component, edge.input): (row.path,) for edge in TRUST for row in [hosts.read_by(on, edge)] if row}
+    wanted: dict[tuple[str, str], tuple[str, ...]] = {
+        (edge.component, edge.input): (row.path,) for edge in TRUST for row in [hosts.read_by(on, edge)] if row}
     signer = hosts.copies(on).get(SIGNER)
     if signer and signer.home:
         wanted["kube-controller-manager", SIGNER_INPUT] = (signer.home, signer.public)
