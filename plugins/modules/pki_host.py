@@ -310,6 +310,8 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
                    manager_options["service_names"], execute)
     # Bad input is found before anything is stopped.
     written = write(params, check_mode=True)
+    for process, flags in params["flags"].items():
+        manager.check_flags(process, flags)
     names = {process: manager_options["service_names"].get(process) or process for process in params["restarts"]}
     if module.check_mode:
         processes = [{"kind": "process", "name": name, "changed": True, "reasons": ["is to be restarted"]} for name in names]

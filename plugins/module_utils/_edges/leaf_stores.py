@@ -51,6 +51,15 @@ def read(store: str, certificate_path: str, key_path: str, item: str = "") -> tu
     return certificates.encode() or None, keys.encode() or None
 
 
+def named(path: str) -> str:
+    """Return the file that a kubeconfig names for its user's certificate; empty where that is inline.
+
+    :raises PkiError: where the kubeconfig is not there or does not say which user is meant.
+    """
+    user = _user(_kubeconfig.parse(files.require(path).decode("utf-8", "replace"), path), path)
+    return "" if user.get(_FIELDS[0]) else str(user.get("client-certificate") or "")
+
+
 def together(item: Item, key: bytes, certificates: str) -> list[batch_files.Step]:
     """Return the steps that put a pair into its one file.
 

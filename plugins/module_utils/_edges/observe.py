@@ -19,7 +19,6 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils import _kubeconfi
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Bundle, Copy, Pair
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, services, tls
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -87,9 +86,22 @@ class Observer(t.NamedTuple):
         problem = "no key" if key is None else ""
         if key is not None and not pair_matches(load_key(key, pair.key_path), certificate):
             problem = "key and certificate do not match"
+        problem = problem or self._unused(pair)
         facts = certificate_facts(certificate, now)
         return {"path": path, "exists": True, "generation": self.generations.of_leaf(certificate),
                 "changed_at": os.stat(path).st_mtime, "problem": problem, **{name: facts[name] for name in PAIR_FACTS}}
+
+    def _unused(self, pair: Pair) -> str:
+        """Say why the kubelet does not use its certificate store; empty where it does.
+
+        A kubelet.conf of an early kubeadm init has a pair of its own inside, which the kubelet takes instead.
+        """
+        kubeconfig = hosts.bundles(self.on).get("kubelet-kubeconfig") if pair.store == leaf_stores.KUBELET else None
+        if kubeconfig is None or not os.path.exists(kubeconfig.path):
+            return ""
+        named = leaf_stores.named(kubeconfig.path)
+        instead = f"names {named}" if named else "has a pair of its own"
+        return "" if named == pair.base else f"{kubeconfig.path} {instead} instead of it (let it name it, and restart the kubelet)"
 
     def _bundle(self, row: Bundle) -> dict[str, t.Any]:
         content = files.read(row.path)
@@ -125,8 +137,7 @@ class Observer(t.NamedTuple):
 
     def _process(self, name: str) -> dict[str, t.Any]:
         service = self.manager.look(self.service_names.get(name) or name)
-        found: dict[str, t.Any] = {"running": service.running, "pid": service.pid, "started": service.started or 0.0}
-        return {**found, "flags": self.manager.flags(name)} if name == API_SERVER else found
+        return {"running": service.running, "pid": service.pid, "started": service.started or 0.0, "flags": self.manager.flags(name)}
 
     def _endpoints(self) -> dict[str, t.Any]:
         asked = gates.endpoints(self.on)

@@ -75,7 +75,7 @@ def start(manager: Manager, services: t.Mapping[str, str], before: Before) -> li
         return _young(manager, services[process], before[process])
 
     processes.pass_tick()
-    begun = {}
+    begun: dict[str, concurrent.futures.Future[Service]] = {}
     for group in reversed(stopping(services)):
         begun.update(zip(group, _together(begin, group)))
     after = {process: done.result() for process, done in begun.items()}

@@ -49,6 +49,9 @@ class Manager(t.Protocol):
     def flags(self, name: str) -> dict[str, str]:
         """Return the flags with a value that it is started with, as far as the manager knows them."""
 
+    def check_flags(self, name: str, wanted: t.Mapping[str, str]) -> None:
+        """Look whether ``set_flags`` could; :raises PkiError: where not."""
+
     def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
         """Have it started with these flags from now on; say whether that is new. :raises PkiError: where they are not ours to set."""
 
@@ -60,9 +63,14 @@ class FlagsElsewhere:
         """Return nothing: they are not known."""
         return {}
 
-    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
+    def check_flags(self, name: str, wanted: t.Mapping[str, str]) -> None:
         """Refuse; :raises PkiError: always."""
         raise PkiError(name, f"must be started with {', '.join(f'{flag}={value}' for flag, value in wanted.items())}", "set it in its unit")
+
+    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
+        """Refuse; :raises PkiError: always."""
+        self.check_flags(name, wanted)
+        return False
 
 
 class Systemd(FlagsElsewhere):

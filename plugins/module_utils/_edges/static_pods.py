@@ -77,14 +77,24 @@ class StaticPods:
     def flags(self, name: str) -> dict[str, str]:
         """Return the flags with a value that the pod's command has; nothing where there is no manifest."""
         path = self._manifest(name)
-        words = [word.partition("=") for word in self._container(self._pod(path), path)["command"]] if path else []
+        words = [str(word).partition("=") for word in self._container(self._pod(path), path).get("command") or []] if path else []
         return {flag: value for flag, equals, value in words if equals and flag.startswith("--")}
 
-    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
-        """Give the pod's command these flags; say whether it had others. Takes effect with the pod's next start."""
+    def check_flags(self, name: str, wanted: t.Mapping[str, str]) -> None:
+        """Refuse where the flags could not be set; :raises PkiError: for a manifest whose command is not the program and its flags."""
         path = self._manifest(name)
         if not path:
             raise PkiError(name, f"{self._path(name)}: no such manifest", "restore it")
+        container = self._container(self._pod(path), path)
+        program, *flags = [str(word) for word in container.get("command") or [""]]
+        if os.path.basename(program) != name or container.get("args") or not all(flag.startswith("--") for flag in flags):
+            raise PkiError(path, f"its command is not {name} and --flag=value alone, so {', '.join(wanted)} cannot be set in it",
+                           "write it as kubeadm does, without a shell and without args")
+
+    def set_flags(self, name: str, wanted: t.Mapping[str, str]) -> bool:
+        """Give the pod's command these flags; say whether it had others. Takes effect with the pod's next start."""
+        self.check_flags(name, wanted)
+        path = self._manifest(name)
         before = self.flags(name)
         if all(before.get(flag) == value for flag, value in wanted.items()):
             return False
@@ -102,7 +112,8 @@ class StaticPods:
         return f"{self._parked}/{name}.yaml"
 
     def _manifest(self, name: str) -> str:
-        return next((path for path in (self._parked_path(name), self._path(name)) if os.path.exists(path)), "")
+        # A run that was killed while it put one back left both: the kubelet's is the newer one.
+        return next((path for path in (self._path(name), self._parked_path(name)) if os.path.exists(path)), "")
 
     def _pod(self, path: str) -> dict[str, t.Any]:
         if yaml is None:

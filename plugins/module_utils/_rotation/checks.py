@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, SIGNER_INPUT, Observation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
 
 SKEW_SECONDS = 60
@@ -41,7 +42,7 @@ def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t
     pending = any(stand.pending for stand in stands.values())
     found = [*_versions(look), *_clocks(look), *_keys(known, stands)]
     for name, observation in sorted(look.observed.items()):
-        host = [*_files(observation), *_processes(observation, pending)]
+        host = [*_files(observation), *_processes(observation, pending), *_elsewhere(on[name], observation)]
         found += [f"{name}: {text}" for text in host]
     return found + _quorum(on, look)
 
@@ -84,7 +85,8 @@ def _files(observation: Observation) -> list[str]:
             found.append(f"{bundle['path']}: no such bundle (run provision.yml)")
         found += [f"{bundle['path']}: holds a foreign CA, {name} (remove it, or keep it elsewhere)"
                   for name in bundle["generations"] if name.startswith("unknown")]
-    found += [f"{pair['path']}: {pair['problem']} (run provision.yml)" for pair in observation["pairs"].values() if pair["problem"]]
+    found += [f"{pair['path']}: {pair['problem']}{'' if pair['problem'].endswith(')') else ' (run provision.yml)'}"
+              for pair in observation["pairs"].values() if pair["problem"]]
     found += [f"{pair['path']}: expired {pair['not_after']} (run provision.yml)"
               for pair in observation["pairs"].values() if pair["exists"] and pair["remaining_days"] < 0]
     return found
@@ -98,6 +100,25 @@ def _processes(observation: Observation, pending: bool) -> list[str]:
     for name, endpoint in observation["endpoints"].items():
         if not endpoint["ready"] and not pending:
             found.append(f"endpoint {name} is not ready: {endpoint['error'] or 'its health check fails'}")
+    return found
+
+
+def _elsewhere(on: hosts.Host, observation: Observation) -> list[str]:
+    """Name the flags by which a process reads another file than the one that a rotation would write.
+
+    Compared as texts: in its pod a process may not see what another name of the same directory means on the host.
+    """
+    wanted: dict[tuple[str, str], tuple[str, ...]] = {
+        (edge.component, edge.input): (row.path,) for edge in TRUST for row in [hosts.read_by(on, edge)] if row}
+    signer = hosts.copies(on).get(SIGNER)
+    if signer and signer.home:
+        wanted["kube-controller-manager", SIGNER_INPUT] = (signer.home, signer.public)
+    found = []
+    for (process, flag), paths in wanted.items():
+        named = (observation["processes"].get(process, {}).get("flags") or {}).get(flag, paths[0])
+        if named not in paths:
+            found.append(f"{process} is started with {flag}={named}, a rotation writes {paths[0]} (set pki_kubernetes_dir and pki_etcd_dir "
+                         "so that they agree, or change the flag)")
     return found
 
 

@@ -50,3 +50,28 @@ def test_a_damaged_manifest_is_named(manager, tmp_path, content, problem):
     (tmp_path / "manifests" / "kube-scheduler.yaml").write_text(content)
     with pytest.raises(PkiError, match=f"kube-scheduler.yaml: {problem}"):
         manager.flags("kube-scheduler")
+
+
+@pytest.mark.parametrize("container", [
+    {"command": ["/bin/sh", "-c", "exec kube-scheduler --a=1"]},
+    {"command": ["kube-scheduler", "--a", "1"]},
+    {"command": ["kube-scheduler"], "args": ["--a=1"]},
+    {"args": ["kube-scheduler", "--a=1"]},
+])
+def test_a_command_that_flags_cannot_be_set_in_is_refused_before_anything_is_stopped(manager, tmp_path, container):
+    """A flag that is appended to a shell's words is one that nobody reads."""
+    path = tmp_path / "manifests" / "kube-scheduler.yaml"
+    path.write_text(yaml.safe_dump({**POD, "spec": {"containers": [container]}}))
+    before = path.read_text()
+    with pytest.raises(PkiError, match=r"kube-scheduler.yaml: its command is not kube-scheduler and --flag=value alone, so --a cannot"):
+        manager.check_flags("kube-scheduler", {"--a": "2"})
+    with pytest.raises(PkiError, match="cannot be set"):
+        manager.set_flags("kube-scheduler", {"--a": "2"})
+    assert path.read_text() == before
+
+
+def test_of_two_manifests_the_kubelets_is_the_one_that_counts(manager, tmp_path):
+    manager.stop("kube-scheduler")
+    parked = tmp_path / "state" / "manifests" / "kube-scheduler.yaml"
+    (tmp_path / "manifests" / "kube-scheduler.yaml").write_text(parked.read_text().replace("--a=1", "--a=5"))
+    assert manager.flags("kube-scheduler")["--a"] == "5"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import stands
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -58,3 +59,25 @@ def test_a_window_that_was_cut_short_does_not_forbid_to_go_on():
         observed["n1"]["endpoints"]["kube-apiserver"]["ready"] = False
     assert problems(change, pending=True) == []
     assert problems(change) != []
+
+
+PKI = "/etc/kubernetes/pki"
+ELSEWHERE = [
+    ("kube-apiserver", "--client-ca-file", "/etc/kubernetes/ssl/ca.crt", f"a rotation writes {PKI}/ca.crt"),
+    ("kube-apiserver", "--etcd-cafile", "/etc/ssl/etcd/ca.pem", f"a rotation writes {PKI}/etcd/ca.crt"),
+    ("kube-controller-manager", "--cluster-signing-cert-file", "/etc/kubernetes/ssl/ca.crt", f"a rotation writes {PKI}/ca.crt"),
+    ("kube-apiserver", "--client-ca-file", f"{PKI}/ca.crt", ""),
+    ("kube-controller-manager", "--cluster-signing-cert-file", f"{PKI}/.rekey/kubernetes-ca.crt", ""),
+    ("kube-apiserver", "--profiling", "false", ""),
+]
+
+
+@pytest.mark.parametrize(("process", "flag", "value", "text"), ELSEWHERE)
+def test_a_process_that_reads_another_file_than_the_layouts_is_named(process, flag, value, text):
+    on = hosts.host({"name": "n1", "address": "192.0.2.1", "groups": ["etcd", "kube_control_plane"], "layout": "kubeadm",
+                     "kubernetes_dir": "/etc/kubernetes", "etcd_dir": "/etc/kubernetes/pki/etcd"})
+    observed, known = {"n1": seen.healthy(on)}, seen.known()
+    observed["n1"]["processes"][process]["flags"] = {flag: value}
+    found = checks.problems({"n1": on}, checks.Look(observed, seen.NOW, seen.NOW), known, stands(known, observed, {}, ["kubernetes"]))
+    assert [one for one in found if f"is started with {flag}={value}, {text}" in one] == (found if text else [])
+    assert bool(found) == bool(text)

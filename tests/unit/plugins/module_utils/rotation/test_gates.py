@@ -96,3 +96,12 @@ def test_a_file_with_an_old_leaf_is_not_clean():
     gate = [{"ask": "clean", "generations": [seen.OLD["etcd"]]}]
     assert gates.unmet(gate, {"files": {"/k/x": [seen.NEW["etcd"]]}}) == []
     assert "/k/x" in gates.unmet(gate, {"files": {"/k/x": [seen.OLD["etcd"], seen.NEW["etcd"]]}})[0]
+
+
+def test_a_pod_may_have_a_foreign_ca_in_a_file_of_that_name():
+    wanted = {"ask": "volumes", "generations": [seen.OLD["kubernetes"], seen.NEW["kubernetes"]]}
+    foreign = "unknown sha256:00ff"
+    assert gates.unmet([wanted], {"volumes": {"/db/ca.crt": [foreign]}}) == []
+    assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [*wanted["generations"], foreign]}}) == []
+    assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [seen.OLD["kubernetes"], foreign]}}) != []
+    assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": []}}) != []
