@@ -56,7 +56,9 @@ class Rollouts:
         self._budgeted = threading.Lock()
 
     def carry_out(self, workloads: t.Sequence[Workload]) -> dict[str, str]:
-        """Restart namespace by namespace, a batch at a time, then wait for those that reload; return the labels of those that a budget hinders, and why.
+        """Restart namespace by namespace, a batch at a time, then wait for those that reload.
+
+        Return the labels of those that a budget hinders, and why.
 
         :raises PkiError: for the first that does not come to its end.
         """
@@ -76,8 +78,8 @@ class Rollouts:
 
     def _restart(self, one: Workload) -> str:
         """Start a workload's rolling update unless its template has the mark, and wait for its end; return what hinders it."""
-        protected = one.down and any(one.namespace == budget["metadata"]["namespace"] and selects(budget["spec"].get("selector"), one.labels)
-                                     for budget in self._budgets)
+        budgets = [one_budget for one_budget in self._budgets if one_budget["metadata"]["namespace"] == one.namespace]
+        protected = one.down and any(selects(budget["spec"].get("selector"), one.labels) for budget in budgets)
         with self._budgeted if protected else contextlib.nullcontext():
             if one.mark != self._mark:
                 hindered = self._hindrance(one) if protected else ""

@@ -73,7 +73,8 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
                         # In the first phase everywhere: a run that was cut short may have left a host without clients.
                         "undrain": todo[name].window or (first and API_SERVER in on.components)}
                  for name, on in args.on.items()},
-        "waves": _waves(args, todo, proves_all=first or last or any(_volumes(on, phase, expected[name], args) for name, on in args.on.items())),
+        "waves": _waves(args, todo, proves_all=first or last or any(_volumes(on, phase, expected[name], args)
+                                                                    for name, on in args.on.items())),
         "objects": _objects(args, phase, expected),
         "workloads": _workloads(args, phase, expected),
         "workloads_since": _changed_at(args) + PUBLISHED_SECONDS if phase.side == CLIENTS else 0.0,
@@ -284,8 +285,9 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
         "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected)],
         "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
+        # API servers judge webhooks by what owners' objects hold: before the new generation signs, and until nobody needs the old one.
         "carry": {"rotation": args.rotation.generations, "trusts": list(phase.trusts),
-                  "uploaded_before": _changed_at(args) if last else 0.0} if phase.side == CLIENTS else {},
+                  "uploaded_before": _changed_at(args) if last else 0.0} if OLD in phase.trusts or last else {},
         "quiet_since": _quiet_since(args) if last and runs_pods(args.on.values()) else 0.0,
     }
 

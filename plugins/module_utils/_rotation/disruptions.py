@@ -19,7 +19,7 @@ Object = t.Mapping[str, t.Any]
 
 
 def taken_down(kind: str, content: Object) -> int:
-    """Return how many pods of a Deployment, StatefulSet or DaemonSet its own update takes down at a time; 0 where it makes new ones first."""
+    """Return how many pods of a workload its own update takes down at a time; 0 where it makes new ones first."""
     spec = content["spec"]
     if kind == "Deployment":
         strategy, replicas = spec.get("strategy") or {}, spec.get("replicas", 1)
@@ -40,7 +40,8 @@ def hindrance(down: int, namespace: str, labels: t.Mapping[str, str], budgets: t
     for budget in budgets:
         allowed = (budget.get("status") or {}).get("disruptionsAllowed", 0)
         if budget["metadata"]["namespace"] == namespace and allowed < down and selects(budget["spec"].get("selector"), labels):
-            return f"PodDisruptionBudget {namespace}/{budget['metadata']['name']} allows {allowed} disruptions, its update takes {down} down"
+            name = f"{namespace}/{budget['metadata']['name']}"
+            return f"PodDisruptionBudget {name} allows {allowed} disruptions, its update takes {down} down"
     return ""
 
 

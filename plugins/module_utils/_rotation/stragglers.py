@@ -19,7 +19,8 @@ SERVER = "server"
 WORKLOAD = "workload"
 
 REMEDIES = {
-    CERTIFICATE: "have its owner ask for a new one once the phase issue is over; requests are kept for about an hour, older ones are unseen",
+    CERTIFICATE: "have its owner ask for a new one once the phase issue is over; requests are kept for about an hour, so older ones are "
+                 "not seen",
     CONFIGURATION: "make it name the layout's file, or the next kubeadm upgrade writes the other one into the manifest",
     SERVER: "give the server a certificate of the new generation, or of a CA of its own, then run again: until then its caBundle keeps "
             "the old one",

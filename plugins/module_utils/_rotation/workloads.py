@@ -93,7 +93,8 @@ def _workload(key: tuple[str, str, str], content: Object | None, pods: t.Sequenc
     else:
         reason = "is a bare pod" if kind == "Pod" else f"belongs to a {kind}, which replaces no running pod"
     if reason or content is None:
-        return Workload(*key, account, LEFT, reason + (", and has the CA in a way that never follows (subPath or environment)" if fixed else ""))
+        never = ", and has the CA in a way that never follows (subPath or environment)" if fixed else ""
+        return Workload(*key, account, LEFT, f"{reason}{never}")
     annotations = content["metadata"].get("annotations") or {}
     if reloads and annotations.get(RELOADS) and not fixed:
         seconds = int(parse_duration(annotations[RELOADS], f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds())
@@ -130,7 +131,8 @@ def _mounts(pod: Object, secrets: t.Collection[tuple[str, str]]) -> dict[str, bo
     """Return where the pod has the CA from (volume's or variable's name) → whether that never follows a change."""
     spec, namespace = pod["spec"], pod["metadata"]["namespace"]
     containers = [one for kind in ("containers", "initContainers", "ephemeralContainers") for one in spec.get(kind) or []]
-    fixed = {mount["name"] for one in containers for mount in one.get("volumeMounts") or [] if mount.get("subPath") or mount.get("subPathExpr")}
+    fixed = {mount["name"] for one in containers for mount in one.get("volumeMounts") or []
+             if mount.get("subPath") or mount.get("subPathExpr")}
     found = {volume["name"]: volume["name"] in fixed for volume in spec.get("volumes") or [] if _holds_ca(volume, namespace, secrets)}
     for one in containers:
         named = [(variable.get("valueFrom") or {}).get("configMapKeyRef") or {} for variable in one.get("env") or []]

@@ -42,8 +42,9 @@ class FakeCluster:
         form = given[given.index("-o") + 1] if "-o" in given else ""
         flags = dict(one[2:].partition("=")[::2] for one in given if one.startswith("--"))
         verb, *words = [one for one in given if not one.startswith("-") and one != form]
+        answer = {"get": self._get, "logs": self._logs, "rollout": self._rollout}.get(verb, self._write)
         try:
-            return 0, {"get": self._get, "logs": self._logs, "rollout": self._rollout}.get(verb, self._write)(verb, words, flags, form, stdin), ""
+            return 0, answer(verb, words, flags, form, stdin), ""
         except ValueError as exc:
             return 1, "", str(exc)
 

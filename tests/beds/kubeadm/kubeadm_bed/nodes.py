@@ -167,6 +167,8 @@ def _boot_one(bed: Bed, one: Node, progress: Progress) -> None:
         put(one, path, content, mode)
     # Its system bus is there some time after its first process, later on a busy machine.
     wait(f"{one.name}: systemd", lambda: _succeeds(one, "systemctl", "list-units"), BOOT_SECONDS)
+    # It has tried to start without its keys, and may have given up by now.
+    inside(one.container, "systemctl", "reset-failed", "ssh")
     inside(one.container, "systemctl", "restart", "ssh")
     wait(f"{one.name}: containerd", lambda: _succeeds(one, "ctr", "version"), BOOT_SECONDS)
     inside(one.container, "ctr", "-n", "k8s.io", "images", "import", "/images.tar")

@@ -29,7 +29,8 @@ def cluster(monkeypatch):
 
 
 def run(capsys, _cluster, **options):
-    with patch_module_args({"kubectl": KUBECTL, "kubeconfig": "/k", "generations": PEM, "timeout": 0, **options}), pytest.raises(SystemExit):
+    arguments = {"kubectl": KUBECTL, "kubeconfig": "/k", "generations": PEM, "timeout": 0, **options}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
         pki_cluster_info.main()
     return json.loads(capsys.readouterr().out)
 
@@ -47,7 +48,8 @@ def test_every_kind_of_object_is_read(capsys, cluster):
     put_root(cluster, "going", OLD)
     cluster.put("configmap", "extension-apiserver-authentication", "kube-system", data={"client-ca-file": PEM[OLD]})
     cluster.put("configmap", "cluster-info", "kube-public", data={"kubeconfig": KUBECONFIG})
-    cluster.put("secret", "token", "default", type="kubernetes.io/service-account-token", data={"ca.crt": encoded(PEM[NEW]), "token": "c2VjcmV0"})
+    cluster.put("secret", "token", "default", type="kubernetes.io/service-account-token",
+                data={"ca.crt": encoded(PEM[NEW]), "token": "c2VjcmV0"})
     cluster.put("clustertrustbundle", "serving:1", spec={"signerName": "kubernetes.io/kube-apiserver-serving", "trustBundle": PEM[OLD]})
     cluster.put("clustertrustbundle", "mine", spec={"trustBundle": PEM[NEW] + made.make_ca("foreign")})
     cluster.put("apiservice", "a", spec={"caBundle": encoded(PEM[OLD])})

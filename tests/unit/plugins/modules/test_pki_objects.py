@@ -100,7 +100,8 @@ def put_all(cluster, port, *names):
         {"name": "c", "clientConfig": {"url": url}}])
     cluster.put("mutatingwebhookconfiguration", "m", webhooks=[{"name": "a", "clientConfig": {"url": url, "caBundle": bundle(*names)}}])
     cluster.put("apiservice", "v1.example.com", spec={"service": service, "caBundle": bundle(*names)})
-    cluster.put("customresourcedefinition", "things", spec={"conversion": {"webhook": {"clientConfig": {"url": url, "caBundle": bundle(*names)}}}})
+    conversion = {"webhook": {"clientConfig": {"url": url, "caBundle": bundle(*names)}}}
+    cluster.put("customresourcedefinition", "things", spec={"conversion": conversion})
 
 
 def all_held(cluster) -> dict[str, list[str]]:
@@ -177,8 +178,8 @@ def test_without_a_wish_it_only_tells(capsys, cluster, tmp_path):
 
 
 def put_uploaded(cluster, created, *written):
-    cluster.put("secret", "kubeadm-certs", "kube-system", {"creationTimestamp": created, "managedFields": [{"time": one} for one in written]},
-                data={"ca.key": "bm90IHRvIGJlIHJlYWQ="})
+    metadata = {"creationTimestamp": created, "managedFields": [{"time": one} for one in written]}
+    cluster.put("secret", "kubeadm-certs", "kube-system", metadata, data={"ca.key": "bm90IHRvIGJlIHJlYWQ="})
 
 
 @pytest.mark.parametrize(("written", "stays"), [((LONG_AGO,), False), ((LONG_AGO, LATER), True)])

@@ -59,7 +59,8 @@ def run(capsys, _cluster, check=False, **options):
 def put(cluster, kind, name, namespace="default", annotations=None, labels=None, **spec):
     """A workload with one pod."""
     cluster.put(kind, name, namespace, {"annotations": annotations or {}}, spec={"template": {"metadata": {}}, **spec})
-    cluster.put("pod", f"{name}-1", namespace, {"labels": labels or {}, "ownerReferences": [{"controller": True, "kind": kind, "name": name}]},
+    owner = {"controller": True, "kind": kind, "name": name}
+    cluster.put("pod", f"{name}-1", namespace, {"labels": labels or {}, "ownerReferences": [owner]},
                 spec={"volumes": [VOLUME]}, status={"phase": "Running", "startTime": "2026-01-01T00:00:00Z"})
 
 
@@ -138,7 +139,8 @@ def test_report_only_tells(capsys, cluster):
     put(cluster, "DaemonSet", "agent")
     cluster.put("pod", "bare", "default", spec={"volumes": [VOLUME], "serviceAccountName": "jane"}, status={"phase": "Running"})
     cluster.put("secret", "token", "default", type="kubernetes.io/service-account-token", data={"token": "c2VjcmV0"})
-    cluster.put("pod", "legacy", "default", spec={"volumes": [{"name": "t", "secret": {"secretName": "token"}}]}, status={"phase": "Running"})
+    volume = {"name": "t", "secret": {"secretName": "token"}}
+    cluster.put("pod", "legacy", "default", spec={"volumes": [volume]}, status={"phase": "Running"})
     did = run(capsys, cluster, policy="report")
     assert not did["changed"] and updates(cluster) == []
     assert [(one["name"], one["owner"]) for one in did["stragglers"]] == [

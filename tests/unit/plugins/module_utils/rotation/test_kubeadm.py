@@ -138,12 +138,12 @@ def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_ki
     assert given(ROTATION[3], done)["waves"] != []
 
 
-def test_objects_of_others_are_carried_with_the_clients_and_the_end_looks_into_logs():
+def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_looks_into_logs():
     seen_there = {name: observed(on) for name, on in ON.items()}
     seen_there["w1"]["bundles"]["kubernetes"]["changed_at"] = 2500.0  # a node's says nothing of the control planes
     found = {phase.name: given(phase, seen_there) for phase in ROTATION}
     assert {name: one["objects"]["carry"].get("trusts") for name, one in found.items() if one["objects"]["carry"]} == {
-        "trust-clients": ["old", "new"], "distrust-clients": ["new"]}
+        "trust": ["old", "new"], "trust-clients": ["old", "new"], "distrust-clients": ["new"]}
     last = found["distrust-clients"]
     assert last["objects"]["carry"]["uploaded_before"] == seen.WRITTEN
     assert last["workloads_since"] == seen.WRITTEN + arguments.PUBLISHED_SECONDS

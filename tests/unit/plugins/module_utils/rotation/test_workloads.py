@@ -71,8 +71,9 @@ def test_every_way_to_the_root_ca_counts(source):
 
 def test_what_nothing_restarts_is_told_with_its_reason():
     pods = [pod("bare"), pod("job-1", owner=("Job", "job")), pod("set-1", owner=("StatefulSet", "set")),
-            pod("out-1", owner=("DaemonSet", "out")), pod("lone-1", owner=("ReplicaSet", "lone")), pod("half-1", owner=("StatefulSet", "half")),
-            pod("still-1", owner=("ReplicaSet", "still-5")), pod("fixed", containers=SUB_PATH)]
+            pod("out-1", owner=("DaemonSet", "out")), pod("lone-1", owner=("ReplicaSet", "lone")),
+            pod("half-1", owner=("StatefulSet", "half")), pod("still-1", owner=("ReplicaSet", "still-5")),
+            pod("fixed", containers=SUB_PATH)]
     controllers = [controller("StatefulSet", "set", updateStrategy={"type": "OnDelete"}),
                    controller("StatefulSet", "half", updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}),
                    controller("DaemonSet", "out", annotations={OPT_OUT: "never"}), controller("ReplicaSet", "lone"),
@@ -93,7 +94,8 @@ def test_one_that_says_it_reloads_is_waited_for_unless_it_cannot_or_must_not():
     assert (one.fate, one.seconds, one.mark) == (WAITED, 300, "seen")
     assert fate_of(reloading, pod("a-1", owner=("DaemonSet", "a")), reloads=False).fate == RESTARTED
     assert fate_of(reloading, pod("a-1", owner=("DaemonSet", "a"), containers=SUB_PATH)).fate == RESTARTED
-    by_variable = [{"name": "main", "env": [{"name": "CA", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "ca.crt"}}}]}]
+    variable = {"name": "CA", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "ca.crt"}}}
+    by_variable = [{"name": "main", "env": [variable]}]
     assert fate_of(reloading, pod("a-1", owner=("DaemonSet", "a"), containers=by_variable)).fate == RESTARTED
 
 
@@ -104,6 +106,7 @@ def test_a_time_that_nobody_understands_is_an_error_that_names_the_workload():
 
 def test_one_that_was_started_again_by_hand_is_not_told_of():
     out = controller("DaemonSet", "out", annotations={OPT_OUT: "never"})
-    pods = [pod("bare", started=ELEVEN), pod("older"), pod("out-1", owner=("DaemonSet", "out"), started=ELEVEN), pod("out-2", owner=("DaemonSet", "out"))]
+    pods = [pod("bare", started=ELEVEN), pod("older"), pod("out-1", owner=("DaemonSet", "out"), started=ELEVEN),
+            pod("out-2", owner=("DaemonSet", "out"))]
     assert [one.name for one in concerned(Found(pods, [out]), HALF_PAST_TEN)] == ["out", "older"]
     assert [one.name for one in concerned(Found(pods[:3], [out]), HALF_PAST_TEN)] == ["older"]
