@@ -214,7 +214,7 @@ class Carrier:
         self.results.append({"name": name, "target": f"{kind} {namespace}/{name}", "changed": True,
                              "reasons": ["was uploaded before the rotation's end: it hands old keys to a joining control plane"]})
 
-    def stragglers(self, places: t.Sequence[carry.Place]) -> list[dict[str, str]]:
+    def told(self, places: t.Sequence[carry.Place]) -> list[dict[str, str]]:
         """Return who would be hurt, as the table of stragglers tells it."""
         rotation = self.params["rotation"]
         old = {both["old"] for both in rotation.values()}
@@ -247,7 +247,7 @@ def main() -> None:
         carrier = Carrier(module)
         places = carrier.places()
         carrier.change(places)
-        told = carrier.stragglers(places)
+        told = carrier.told(places)
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=bool(carrier.results), results=carrier.results, diff=carrier.diffs, stragglers=told,

@@ -274,7 +274,8 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
     for row in objects.OBJECTS:
         if row.authority not in args.rotation.generations:
             continue
-        held = next((one["bundles"][row.authority]["generations"] for one in expected.values() if row.authority in one["bundles"]), [])
+        bundles = (one["bundles"][row.authority] for one in expected.values() if row.authority in one["bundles"])
+        held: list[str] = next(bundles, {"generations": []})["generations"]
         ours = row.keeper == objects.US and phase.side == CLIENTS and bool(args.objects.get(row.name))
         wanted += [(row.name, held)] * (ours or (row.keeper == objects.API_SERVER and last))
         gate += [{"ask": "signed"}] * ours
