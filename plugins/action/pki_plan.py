@@ -22,6 +22,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.argumen
     adopt_arguments,
     phase_arguments,
     provision_arguments,
+    runs_pods,
     stage_arguments,
 )
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
@@ -45,6 +46,7 @@ def argument_spec() -> dict[str, t.Any]:
         "observed_since": {"type": "float"},
         "drains": {"type": "bool", "default": False},
         "graceful_shutdown": {"type": "bool", "default": False},
+        "stragglers": {"type": "list", "elements": "dict", "default": []},
     }
 
 
@@ -82,7 +84,8 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
         args = args._replace(rotation=args.rotation._replace(generations=given["rotation"]))
         if given["purpose"] == "report":
             table = report.proof(observed, args.rotation)
-            return {"proof": table, "text": report.proof_lines(table)}
+            return {"proof": table, "stragglers": given["stragglers"],
+                    "text": [*report.proof_lines(table), *report.straggler_lines(given["stragglers"])]}
         return phase_arguments(args, next(phase for phase in ROTATION if phase.name == given["phase"]))
     where = stands(given["generations"], observed, given["objects"], given["authorities"])
     wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}
@@ -103,6 +106,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
         "text": [*report.lines(phases, wanted), *outages.lines(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in ROTATION],
+        "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,
     }
 

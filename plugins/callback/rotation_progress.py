@@ -79,6 +79,7 @@ class Account:
         self.restarts: collections.Counter[str] = collections.Counter()
         self.version = ""
         self.proof: Result = {}
+        self.stragglers: list[Result] = []
 
     @property
     def elapsed(self) -> float:
@@ -118,6 +119,7 @@ class Account:
             "waiting_seconds": round(self.waiting, 1),
             "phases": self.phases,
             "restarts": dict(sorted(self.restarts.items())),
+            "stragglers": self.stragglers,
             "old_generation_refused": {endpoint: row["old_refused"] for endpoint, row in self.proof.items()},
             "new_generation_accepted": {endpoint: row["new_accepted"] for endpoint, row in self.proof.items()},
         }
@@ -225,6 +227,7 @@ class CallbackModule(CallbackBase):
         if "proof" in found:
             self._account.end_phase()
             self._account.proof = found["proof"]
+            self._account.stragglers = found.get("stragglers", [])
             self._say("done: every endpoint was asked with canaries of both generations")
 
 

@@ -68,7 +68,7 @@ def parse(text: str, source: str) -> Document:
     :raises PkiError: for text that is neither JSON nor YAML, that repeats a key or a name, or whose shape is no kubeconfig's.
         Messages never quote the text: it may be a key.
     """
-    document = _load(text, source) if text.strip() else None
+    document = load(text, source) if text.strip() else None
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -196,7 +196,9 @@ def encode(text: str) -> str:
     return base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
-def _load(text: str, source: str) -> t.Any:
+def load(text: str, source: str) -> t.Any:
+    """Return what JSON or YAML says; :raises PkiError: for text that is neither."""
+
     def without_repetition(pairs: list[tuple[str, t.Any]]) -> Document:
         if len({key for key, value in pairs}) != len(pairs):
             raise PkiError(source, "repeats a key", "keep one of them")

@@ -12,8 +12,9 @@ short_description: Tell which generations the cluster's objects hold, and which 
 version_added: 0.1.0
 description:
   - This module reads the objects of a cluster that carry trust to its clients, and tells which generations of the authorities each holds.
-    These are the ConfigMap C(kube-root-ca.crt) of every namespace, the two CA fields of C(extension-apiserver-authentication),
-    and C(cluster-info) where there is one.
+    These are the ConfigMap C(kube-root-ca.crt) of every namespace, service account tokens' Secrets, the two CA fields of
+    C(extension-apiserver-authentication), C(cluster-info), ClusterTrustBundles, and the C(caBundle) of webhooks, APIServices and CRDs.
+  - With O(expect) it reads what that asks for alone.
   - Where O(expect) asks which generation signs, it creates a CertificateSigningRequest for a client without rights, approves it, and
     waits until it is signed. The request is deleted again, and its key never leaves the memory of the module.
   - With O(expect) it asks again until all that is expected is seen, or until O(timeout) has passed.
@@ -23,6 +24,7 @@ extends_documentation_fragment:
   - rekey.kubernetes._attributes
   - rekey.kubernetes._cryptography
   - rekey.kubernetes._kubectl
+  - rekey.kubernetes._kubectl.timeout
 attributes:
   check_mode:
     support: partial
@@ -37,6 +39,16 @@ options:
     type: list
     elements: dict
     default: []
+  quiet_since:
+    description:
+      - When set, the logs of all pods in C(kube-system) are looked through from this moment on, once everything else is as expected. A line
+        about a server's certificate that is not trusted (C(x509)) fails the module. Lines about clients that a server refuses do not.
+      - In seconds since the epoch.
+    type: float
+    default: 0.0
+seealso:
+  - module: rekey.kubernetes.pki_objects
+  - module: rekey.kubernetes.pki_workloads
 """
 
 EXAMPLES = r"""
@@ -48,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 objects:
-  description: Object to namespace to the generations that it holds there, in their order.
+  description: Kind of object to place (a namespace, or the object's name) to the generations that it holds there, in their order.
   returned: success
   type: dict
   sample:
@@ -59,6 +71,16 @@ signed_by:
   returned: when O(expect) asks which one signs
   type: str
   sample: kubernetes/20261122T170000Z
+signatures:
+  description: Bootstrap token's id to whether it has signed what C(cluster-info) holds.
+  returned: when O(expect) asks for it
+  type: dict
+  sample: {abcdef: true}
+logs_unread:
+  description: What could not be looked through for O(quiet_since), as kubectl says it.
+  returned: when O(quiet_since) is set
+  type: list
+  elements: str
 waited_seconds:
   description: Seconds from the first look that did not show all that is expected to the one that did.
   returned: success
@@ -80,10 +102,11 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import complaints, gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 
-SIGNS = "signs"
+SIGNS, SIGNED = "signs", "signed"
+WATCHED_NAMESPACE = "kube-system"
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -93,6 +116,7 @@ def argument_spec() -> dict[str, t.Any]:
         "kubeconfig": {"type": "path", "required": True},
         "generations": {"type": "dict", "default": {}},
         "expect": {"type": "list", "elements": "dict", "default": []},
+        "quiet_since": {"type": "float", "default": 0.0},
         "timeout": {"type": "int", "default": 180},
     }
 
@@ -100,7 +124,10 @@ def argument_spec() -> dict[str, t.Any]:
 def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation]) -> tuple[list[str], dict[str, t.Any]]:
     """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected."""
     try:
-        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations)}
+        named = [one["name"] for one in expect if "name" in one]
+        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations, *([dict.fromkeys(named)] if expect else []))}
+        if any(one["ask"] == SIGNED for one in expect):
+            seen["signatures"] = objects.signatures(kubectl)
         unmet = gates.unmet([one for one in expect if one["ask"] != SIGNS], seen)
         asked = [one for one in expect if one["ask"] == SIGNS]
         if asked and not unmet:
@@ -109,6 +136,14 @@ def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Exp
     except PkiError as exc:
         return [str(exc)], {}
     return unmet, seen
+
+
+def quiet(kubectl: Kubectl, since: float) -> tuple[list[str], dict[str, t.Any]]:
+    """Look through the logs, where that is asked for; return who complains, and what is told of the look."""
+    if not since:
+        return [], {}
+    log = objects.logs(kubectl, WATCHED_NAMESPACE, since)
+    return complaints.complaints(log), {"logs_unread": complaints.unread(log)}
 
 
 def main() -> None:
@@ -121,11 +156,15 @@ def main() -> None:
     try:
         generations = Generations(params["generations"])
         unmet, seen, waited = until(lambda: see(kubectl, generations, expect), params["timeout"], time.monotonic, time.sleep)
+        complain, told = quiet(kubectl, params["quiet_since"]) if not unmet else ([], {})
     except PkiError as exc:
         module.fail_json(msg=str(exc), unmet=[])
     if unmet:
         module.fail_json(msg=f"not proved within {params['timeout']} s: " + "; ".join(unmet), unmet=unmet, **seen)
-    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **seen)
+    if complain:
+        module.fail_json(msg="; ".join(complain) + " (restart what does not trust the new generation, then run again)", unmet=complain,
+                         **seen, **told)
+    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **seen, **told)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import (
@@ -200,6 +199,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import (
     leaf_stores,
     managers,
     moves,
+    options,
     prove,
     restart,
     services,
@@ -245,20 +245,11 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def checked(name: str, spec: Options, given: t.Sequence[Options]) -> list[Result]:
-    """Return items with their defaults; :raises PkiError: for what another module would refuse."""
-    validator = ArgumentSpecValidator({name: {"type": "list", "elements": "dict", "options": spec}})
-    found = validator.validate({name: list(given)})
-    if found.error_messages:
-        raise PkiError(name, "; ".join(found.error_messages), "see the documentation of the module that is named for this option")
-    return t.cast("list[Result]", found.validated_parameters[name])
-
-
 def write(params: Options, check_mode: bool) -> Written:
     """Install the certificates and copies, keep the bundles. Everything is read and decided before anything is written."""
     nowhere = bundles.Objects(Kubectl(lambda _argv, _stdin: (1, "", "bundles of objects are not for a host")))
-    planned = [bundles.plan(item, nowhere) for item in bundles.items(checked("bundles", bundles.item_spec(), params["bundles"]))]
-    certificates = checked("certificates", leaf_batch.item_spec(), params["certificates"])
+    planned = [bundles.plan(item, nowhere) for item in bundles.items(options.checked("bundles", bundles.item_spec(), params["bundles"]))]
+    certificates = options.checked("certificates", leaf_batch.item_spec(), params["certificates"])
     batch = leaf_batch.Batch({"action": "install", "authorities": [], "certificates": certificates},
                              datetime.datetime.now(datetime.timezone.utc), check_mode)
     copies = key_copy.plan("install", params["copies"], check_mode)

@@ -45,7 +45,7 @@ options:
         type: path
         default: kubectl
       kubeconfig:
-        description: Kubeconfig of a user that may read ConfigMaps in all namespaces.
+        description: Kubeconfig of a cluster administrator.
         type: path
         required: true
   look_at:

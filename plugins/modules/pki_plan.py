@@ -102,6 +102,12 @@ options:
     description:
       - The controller's time before the hosts were observed, in seconds since the epoch. The hosts' clocks are compared with it.
     type: float
+  stragglers:
+    description:
+      - Whom M(rekey.kubernetes.pki_objects) and M(rekey.kubernetes.pki_workloads) have told of. The report repeats it.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -152,6 +158,21 @@ phases:
   returned: when O(purpose=rotate)
   type: list
   elements: str
+workloads:
+  description:
+    - With O(purpose=rotate), whether pods trust what is rotated.
+    - With O(purpose=phase), the mark of what pods trust after the phase, empty where that does not change.
+  returned: when O(purpose) is V(rotate) or V(phase)
+  type: raw
+workloads_since:
+  description: Pods that started later trust what they shall after the phase, in seconds since the epoch.
+  returned: when O(purpose=phase)
+  type: float
+stragglers:
+  description: What O(stragglers) holds.
+  returned: when O(purpose=report)
+  type: list
+  elements: dict
 stage:
   description: Host to what is requested and installed before the first phase.
   returned: when O(purpose=rotate) and every generation is made

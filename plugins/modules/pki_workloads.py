@@ -8,14 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pki_workloads
-short_description: Restart the workloads whose pods trust the cluster's root CA
+short_description: Have the workloads trust the cluster's root CA as it is now
 version_added: 0.1.0
 description:
   - Pods trust what the ConfigMap C(kube-root-ca.crt) held when their program last read it. Many read it only at their start. This module
-    restarts, by a rolling update of their own kind, all workloads whose pods mount it, those of C(kube-system) first.
-  - What has been started with O(mark) is not started again, so a run that was cut short goes on.
-  - A workload that is annotated C(rekey.kubernetes/restart=never), one with the update strategy C(OnDelete), bare pods, and pods of
-    Jobs are left alone and reported.
+    restarts, by a rolling update of their own kind, all workloads whose pods have it from a volume, a legacy token's Secret, a
+    ClusterTrustBundle or a variable, those of C(kube-system) first.
+  - A workload annotated C(rekey.kubernetes/reloads=5m) reads a changed file within that time. It is waited for instead, unless its pods
+    have the CA by C(subPath) or from a variable, which never follows.
+  - What has been started or waited for with O(mark) is not started again, so a run that was cut short goes on.
+  - A rolling update asks no PodDisruptionBudget, so this module does. A workload whose update takes more pods down at a time than a budget
+    allows is not restarted. It is waited for O(disruption_timeout), and then reported.
+  - A workload that is annotated C(rekey.kubernetes/restart=never) or paused, one with the update strategy C(OnDelete) or a partition,
+    bare pods, and pods of Jobs are left alone and reported.
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
@@ -44,13 +49,19 @@ options:
     required: true
   policy:
     description:
-      - With V(restart), restart. With V(report), only tell what would be restarted.
+      - With V(auto), restart, and wait for those that say that they reload. With V(restart), restart these as well.
+        With V(report), only tell what would be restarted.
     type: str
-    choices: [report, restart]
-    default: restart
+    choices: [auto, report, restart]
+    default: auto
+  since:
+    description:
+      - Pods that started later trust what they shall. They are not reported, once O(since) is set. In seconds since the epoch.
+    type: float
+    default: 0.0
   batch:
     description:
-      - How many workloads of a namespace are restarted side by side.
+      - How many workloads of a namespace are restarted side by side. Those that a budget protects are restarted one at a time.
     type: int
     default: 5
   timeout:
@@ -58,6 +69,14 @@ options:
       - How long one workload's rolling update may take, in seconds.
     type: int
     default: 600
+  disruption_timeout:
+    description:
+      - How long to wait for a PodDisruptionBudget to allow a workload's update, in seconds.
+    type: int
+    default: 120
+seealso:
+  - module: rekey.kubernetes.pki_objects
+  - module: rekey.kubernetes.pki_cluster_info
 """
 
 EXAMPLES = r"""
@@ -69,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: The workloads that were restarted, or would be.
+  description: The workloads that were restarted or waited for, or would be.
   returned: success
   type: list
   elements: dict
@@ -79,31 +98,39 @@ results:
       type: str
       sample: Deployment kube-system/coredns
     changed:
-      description: Whether it was restarted by this run.
+      description: Whether this run started it anew or waited for it.
       type: bool
-left:
-  description: What was left alone, and why.
+    fate:
+      description: V(restarted) or V(waited for).
+      type: str
+stragglers:
+  description: What was left alone. Each with C(kind), C(name), C(owner), C(reason), C(remedy), and all of it as C(text).
   returned: success
   type: list
-  elements: str
-  sample: ["Pod default/debug: is a bare pod"]
+  elements: dict
+  sample:
+    - kind: workload
+      name: Pod default/debug
+      owner: service account default/default
+      reason: is a bare pod
+      remedy: restart it once the phase trust-clients is over, and once more at the end
+      text: "Pod default/debug (of service account default/default): is a bare pod (restart it once the phase trust-clients is over, ...)"
 waited_seconds:
   description: Seconds spent waiting for rolling updates.
   returned: success
   type: float
 """
 
-import concurrent.futures
-import itertools
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.rollouts import Limits, Rollouts, running
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import workloads
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.workloads import MARK, ROLLING, Workload
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import stragglers
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.workloads import LEFT, Workload, concerned
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -112,26 +139,18 @@ def argument_spec() -> dict[str, t.Any]:
         "kubectl": {"type": "path", "default": "kubectl"},
         "kubeconfig": {"type": "path", "required": True},
         "mark": {"type": "str", "required": True},
-        "policy": {"type": "str", "choices": ["report", "restart"], "default": "restart"},
+        "policy": {"type": "str", "choices": ["auto", "report", "restart"], "default": "auto"},
+        "since": {"type": "float", "default": 0.0},
         "batch": {"type": "int", "default": 5},
         "timeout": {"type": "int", "default": 600},
+        "disruption_timeout": {"type": "int", "default": 120},
     }
 
 
-def roll(kubectl: Kubectl, one: Workload, mark: str, timeout: int) -> None:
-    """Start a workload's rolling update unless its template has the mark, and wait for its end."""
-    kind = ROLLING[one.kind]
-    if one.mark != mark:
-        kubectl.patch(kind, one.name, {"spec": {"template": {"metadata": {"annotations": {MARK: mark}}}}}, one.namespace)
-    kubectl.text(["rollout", "status", f"{kind}/{one.name}", f"--namespace={one.namespace}", f"--timeout={timeout}s"])
-
-
-def roll_all(kubectl: Kubectl, found: t.Sequence[Workload], params: t.Mapping[str, t.Any]) -> None:
-    """Update the workloads namespace by namespace, a batch at a time; :raises PkiError: for the first that does not come to its end."""
-    for _namespace, group in itertools.groupby(found, key=lambda one: one.namespace):
-        with concurrent.futures.ThreadPoolExecutor(params["batch"]) as pool:
-            for done in [pool.submit(roll, kubectl, one, params["mark"], params["timeout"]) for one in group]:
-                done.result()
+def carry_out(kubectl: Kubectl, moved: t.Sequence[Workload], params: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Restart and wait for the workloads; return the labels of those that were hindered, with the reason."""
+    limits = Limits(params["batch"], params["timeout"], params["disruption_timeout"])
+    return Rollouts(kubectl, params["mark"], limits).carry_out(moved)
 
 
 def main() -> None:
@@ -140,17 +159,19 @@ def main() -> None:
     params = module.params
     kubectl = Kubectl(runner(module), params["kubectl"], params["kubeconfig"])
     begun = time.monotonic()
+    acts = params["policy"] != "report"
     try:
-        controllers = [{"kind": kind, **one} for kind in (*ROLLING, "ReplicaSet") for one in kubectl.list(f"{kind.lower()}s")]
-        found = workloads.concerned(kubectl.list("pods"), controllers)
-        moved = [one for one in found if not one.left]
-        if params["policy"] == "restart" and not module.check_mode:
-            roll_all(kubectl, moved, params)
+        found = concerned(running(kubectl), params["since"], params["policy"] != "restart")
+        moved = [one for one in found if one.fate != LEFT]
+        hindered = carry_out(kubectl, moved, params) if acts and not module.check_mode else {}
     except PkiError as exc:
         module.fail_json(msg=str(exc))
-    results = [{"name": one.label, "changed": params["policy"] == "restart" and one.mark != params["mark"]} for one in moved]
-    module.exit_json(changed=any(one["changed"] for one in results), results=results, waited_seconds=round(time.monotonic() - begun, 2),
-                     left=[f"{one.label}: {one.left}" for one in found if one.left])
+    told = [stragglers.workload(one).told() for one in found if one.fate == LEFT]
+    told += [stragglers.workload(one, hindered[one.label]).told() for one in moved if one.label in hindered]
+    results = [{"name": one.label, "changed": acts and one.mark != params["mark"], "fate": one.fate}
+               for one in moved if one.label not in hindered]
+    module.exit_json(changed=any(one["changed"] for one in results), results=results, stragglers=told,
+                     waited_seconds=round(time.monotonic() - begun, 2))
 
 
 if __name__ == "__main__":

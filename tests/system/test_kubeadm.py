@@ -76,6 +76,8 @@ def test_all_authorities_rotate_under_load_while_a_node_joins(bed: nodes.Bed, pl
         first = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_until="serve")
         bed_command(bed, "add", MEANWHILE.name)
         play(JOIN)
+        # Its owner gives the webhook a new certificate once the new generation signs; else the run would tell of it and end unfinished.
+        bed_command(bed, "webhook-certificate")
         second = play(playing.ROTATE)
         load = finish()
     print(json.dumps({"counts": counts(load), "first": first.summary, "second": second.summary}, indent=1))
@@ -89,7 +91,7 @@ def test_all_authorities_rotate_under_load_while_a_node_joins(bed: nodes.Bed, pl
     assert first.summary["duration_seconds"] + second.summary["duration_seconds"] <= 12 * 60
     since_distrust = ended - datetime.timedelta(seconds=20)
     assert since < since_distrust
-    bed_command(bed, "webhook-certificate")
+    assert [one["kind"] for one in second.summary["stragglers"] if one["kind"] == "server"] == []
     assert problems(bed, since_distrust.strftime("%Y-%m-%dT%H:%M:%SZ")) == []
 
 

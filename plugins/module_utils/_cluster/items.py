@@ -21,16 +21,6 @@ CANARY_COMMON_NAME = {"front-proxy": "front-proxy-client"}  # --requestheader-al
 CANARY_USER = "pki-canary"
 
 
-# Objects that carry trust to clients, as ca_bundle names them.
-_AUTHENTICATION = {"kind": "ConfigMap", "namespace": "kube-system", "name": "extension-apiserver-authentication"}
-_OBJECTS = {
-    "client-ca-file": {**_AUTHENTICATION, "field": 'data["client-ca-file"]'},
-    "requestheader-client-ca-file": {**_AUTHENTICATION, "field": 'data["requestheader-client-ca-file"]'},
-    "cluster-info": {"kind": "ConfigMap", "namespace": "kube-public", "name": "cluster-info", "field": "data.kubeconfig",
-                     "format": "kubeconfig"},
-}
-
-
 class Cluster(t.NamedTuple):
     """What the catalogue needs to know of the cluster as a whole."""
 
@@ -133,11 +123,6 @@ def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dic
     """Return the ca_bundle item that makes a bundle hold exactly these certificates (PEM), in this order."""
     row = hosts.bundles(on)[name]
     return {"name": name, "kubeconfig_path" if row.inline else "path": row.path, "certificates": list(certificates), "state": "exact"}
-
-
-def object_item(name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
-    """Return the ca_bundle item of an object that carries trust to clients."""
-    return {"name": name, "object": _OBJECTS[name], "certificates": list(certificates), "state": "exact"}
 
 
 def _sans(rule: str, on: hosts.Host, of: Cluster) -> dict[str, list[str]]:

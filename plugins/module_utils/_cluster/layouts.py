@@ -232,3 +232,10 @@ KUBEADM = Layout(
 )
 
 LAYOUTS = {layout.name: layout for layout in (SYSTEMD, KUBEADM)}
+
+# What kubeadm-config may give to a component as an extra argument, and the file of the layout, below certificatesDir, that it must name.
+KUBEADM_FLAGS = {
+    "client-ca-file": "ca.crt", "root-ca-file": "ca.crt", "cluster-signing-cert-file": "ca.crt", "cluster-signing-key-file": "ca.key",
+    "kubelet-certificate-authority": "ca.crt", "requestheader-client-ca-file": "front-proxy-ca.crt", "etcd-cafile": "etcd/ca.crt",
+    "trusted-ca-file": "etcd/ca.crt", "peer-trusted-ca-file": "etcd/ca.crt",
+}

@@ -9,12 +9,18 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import concurrent.futures
+import datetime
 import re
 import time
+import typing as t
 import uuid
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import bootstrap
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import objects as table
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import x509
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl, Object
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -22,32 +28,59 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.canary impo
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
 
-ROOT_CA = "kube-root-ca.crt"
-AUTHENTICATION = "extension-apiserver-authentication"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 SIGNING_SECONDS = 30
 SHORTEST_VALIDITY_SECONDS = 600  # the least that the API accepts in expirationSeconds
+READERS = 8
+_NOT_SERVED = "doesn't have a resource type"
 _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
 
 
-def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list[str]]]:
-    """Return object → place → generations that it holds. A living namespace without kube-root-ca.crt holds none.
+class Held(t.NamedTuple):
+    """A field of an object and the generations that it holds."""
 
-    The four reads are independent and each is a process of its own, so they run side by side.
+    field: table.Field
+    generations: list[str]
+
+
+def read(kubectl: Kubectl, generations: Generations, rows: t.Sequence[table.Row] = table.OBJECTS) -> list[Held]:
+    """Return the fields of the rows' objects that are there, with what they hold. Of an owner's fields only those with one of ours.
+
+    The reads are independent and each is a process of its own, so they run side by side; rows of one kind share one.
     """
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        namespaces = pool.submit(kubectl.list, "namespaces")
-        roots = pool.submit(kubectl.list, "configmaps", field_selector=f"metadata.name={ROOT_CA}")
-        authentication = pool.submit(kubectl.get, "configmap", AUTHENTICATION, "kube-system")
-        info = pool.submit(kubectl.get, "configmap", "cluster-info", "kube-public")
-    living = [one["metadata"]["name"] for one in namespaces.result() if one["status"]["phase"] != "Terminating"]
-    root_of = {one["metadata"]["namespace"]: one for one in roots.result()}
-    found = {ROOT_CA: {name: _of(_data(root_of.get(name), "ca.crt"), generations) for name in living}}
-    for field in ("client-ca-file", "requestheader-client-ca-file"):
-        found[field] = {"kube-system": _of(_data(authentication.result(), field), generations)}
-    text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info.result(), "kubeconfig")))
-    found["cluster-info"] = {"kube-public": _of(text, generations)} if info.result() else {}
+    reads = {_what(row): row for row in rows}
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip(reads, pool.map(lambda row: _read(kubectl, row), reads.values())))
+    held = [Held(field, _of(field, row, generations)) for row in rows for content in found[_what(row)]
+            for field in table.fields(row, content)]
+    return [one for one in held if table.ROW[one.field.row].keeper != table.OWNER or one.generations]
+
+
+def held(kubectl: Kubectl, generations: Generations, names: t.Collection[str] = tuple(table.ROW)) -> dict[str, dict[str, list[str]]]:
+    """Return row → place → generations that it holds. A place that must have the object and has none holds none."""
+    rows = [table.ROW[name] for name in names]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        required = pool.submit(lambda: {row.name: _required(kubectl, row) for row in rows})
+        read_now = read(kubectl, generations, rows)
+    found: dict[str, dict[str, list[str]]] = {name: dict.fromkeys(places, []) for name, places in required.result().items()}
+    for one in read_now:
+        if one.field.place in found[one.field.row] or not table.ROW[one.field.row].everywhere:
+            found[one.field.row][one.field.place] = one.generations
     return found
+
+
+def signatures(kubectl: Kubectl) -> dict[str, bool]:
+    """Return bootstrap token's id → whether it has signed what cluster-info holds now."""
+    information = kubectl.get("configmap", "cluster-info", "kube-public") or {}
+    secrets = kubectl.list("secrets", "kube-system", field_selector=f"type={bootstrap.SECRET_TYPE}")
+    return bootstrap.signatures(information.get("data") or {}, secrets, datetime.datetime.now(datetime.timezone.utc))
+
+
+def logs(kubectl: Kubectl, namespace: str, since: float) -> str:
+    """Return the logs of all pods of the namespace from *since* on (seconds since the epoch), each line with its pod's name."""
+    moment = datetime.datetime.fromtimestamp(since, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return kubectl.text(["logs", f"--namespace={namespace}", "--selector=!rekey.kubernetes/none", "--all-containers", "--prefix",
+                         "--ignore-errors", "--tail=-1", f"--since-time={moment}"])
 
 
 def signer(kubectl: Kubectl, generations: Generations) -> str:
@@ -68,6 +101,15 @@ def signer(kubectl: Kubectl, generations: Generations) -> str:
     if unmet:
         raise PkiError("canary request", f"not signed within {SIGNING_SECONDS} s", "see the log of the controller managers")
     return generations.of_leaf(load_certificate(found, "canary request"))
+
+
+def issued(kubectl: Kubectl) -> t.Iterator[tuple[str, str, x509.Certificate]]:
+    """Yield name, user and certificate of each request for a client certificate that was answered and is still kept."""
+    for found in kubectl.list("certificatesigningrequests"):
+        encoded = (found.get("status") or {}).get("certificate", "")
+        if encoded and found["spec"].get("signerName") == CLIENT_SIGNER:
+            name = found["metadata"]["name"]
+            yield name, found["spec"].get("username", ""), load_certificate(base64.b64decode(encoded).decode(), name)
 
 
 def request(kubectl: Kubectl, csr: str) -> str:
@@ -94,9 +136,38 @@ def forget(kubectl: Kubectl, name: str) -> None:
     kubectl.text(["delete", "certificatesigningrequest", name, "--ignore-not-found", "--wait=false"])
 
 
-def _data(found: Object | None, field: str) -> str:
-    return str((found or {}).get("data", {}).get(field, ""))
+def _what(row: table.Row) -> tuple[str, ...]:
+    return (row.kind, row.namespace, row.object, row.selector)
 
 
-def _of(text: str, generations: Generations) -> list[str]:
-    return [generations.of_anchor(block) for block in _pem.split(text, "object")]
+def _read(kubectl: Kubectl, row: table.Row) -> list[Object]:
+    if row.object:
+        return [one for one in [kubectl.get(row.kind, row.object, row.namespace)] if one]
+    try:
+        return kubectl.list(f"{row.kind}s", field_selector=row.selector)
+    except PkiError as exc:
+        if row.optional and _NOT_SERVED in exc.problem:
+            return []
+        raise
+
+
+def _required(kubectl: Kubectl, row: table.Row) -> list[str]:
+    if row.everywhere:
+        return [one["metadata"]["name"] for one in kubectl.list("namespaces") if one["status"]["phase"] != "Terminating"]
+    return [row.namespace] if row.keeper == table.API_SERVER else []
+
+
+def _of(field: table.Field, row: table.Row, generations: Generations) -> list[str]:
+    """Return what the field holds; of an owner's the known ones alone, and none where no API server could read it either."""
+    try:
+        text = field.text
+        if row.encoding == table.BASE64:
+            text = base64.b64decode(text).decode("utf-8", "replace")
+        if row.encoding == table.KUBECONFIG:
+            text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(text))
+        found = [generations.of_anchor(block) for block in _pem.split(text, f"{row.kind} {field.place}")]
+    except (PkiError, binascii.Error):
+        if row.keeper != table.OWNER:
+            raise
+        return []
+    return [name for name in found if row.keeper != table.OWNER or not name.startswith("unknown")]

@@ -18,7 +18,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 
 HANDSHAKE_SECONDS = 10
 # At the end of its input s_client ends; run_command gives a command the module's own input, or fails when it ends before reading.
-_S_CLIENT = 'exec timeout "$0" openssl s_client -connect "$1" -showcerts -nameopt RFC2253 </dev/null'
+_S_CLIENT = 'exec timeout "$0" openssl s_client -connect "$1" ${2:+-servername "$2"} -showcerts -nameopt RFC2253 </dev/null'
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _OFFERS = re.compile(
     r"Acceptable client certificate CA names\n(.*?)\n(?:Requested Signature|Client Certificate Types|Peer signing|---)", re.DOTALL)
@@ -54,21 +54,24 @@ class Request(t.NamedTuple):
     key_path: str = ""
 
 
-def shown(run: Run, address: str, port: int) -> Shown:
+def shown(run: Run, address: str, port: int, server_name: str = "") -> Shown:
     """Return what the endpoint shows in a handshake without a client certificate.
+
+    :param server_name: the name asked for (SNI); none where it is empty or an address.
 
     The openssl command line is used because Python's ssl module shows neither the chain (before 3.13) nor the offered CAs.
     :raises PkiError: when nothing answers or openssl is not installed.
     """
-    code, text, message = run(["sh", "-c", _S_CLIENT, str(HANDSHAKE_SECONDS), f"{address}:{port}"], "")
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    code, text, message = run(["sh", "-c", _S_CLIENT, str(HANDSHAKE_SECONDS), where, "" if server_name == address else server_name], "")
     if code == NOT_FOUND:
-        raise PkiError(f"{address}:{port}", "openssl is not installed on this host", "install the openssl package")
+        raise PkiError(where, "openssl is not installed on this host", "install the openssl package")
     if code == TIMED_OUT:
-        raise PkiError(f"{address}:{port}", f"no TLS handshake within {HANDSHAKE_SECONDS} s", "check the process")
+        raise PkiError(where, f"no TLS handshake within {HANDSHAKE_SECONDS} s", "check the process")
     chain = _CERTIFICATE.findall(text)
     if not chain:
         reason = message.strip().splitlines()
-        raise PkiError(f"{address}:{port}", f"no TLS handshake: {reason[-1] if reason else 'no answer'}", "check the process")
+        raise PkiError(where, f"no TLS handshake: {reason[-1] if reason else 'no answer'}", "check the process")
     offers = _OFFERS.search(text)
     return Shown(chain, offers.group(1).splitlines() if offers else [])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items, objects
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Copy
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
@@ -32,8 +32,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand i
 Known = t.Mapping[str, t.Mapping[str, t.Any]]
 Result = dict[str, t.Any]
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
-# kube-root-ca.crt is the controller-manager's, the two CA fields are added to by every API server.
-_PUBLISHED = {"client-ca-file": "kubernetes", "requestheader-client-ca-file": "front-proxy"}
+# From a control plane's change until its controller-manager has published it: the length of a window (measured: at most 58 s).
+PUBLISHED_SECONDS = 60
 
 
 class Arguments(t.NamedTuple):
@@ -73,15 +73,17 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
                         # In the first phase everywhere: a run that was cut short may have left a host without clients.
                         "undrain": todo[name].window or (first and API_SERVER in on.components)}
                  for name, on in args.on.items()},
-        "waves": _waves(args, todo, proves_all=first or last),
+        "waves": _waves(args, todo, proves_all=first or last or any(_volumes(on, phase, expected[name], args)
+                                                                    for name, on in args.on.items())),
         "objects": _objects(args, phase, expected),
         "workloads": _workloads(args, phase, expected),
+        "workloads_since": _changed_at(args) + PUBLISHED_SECONDS if phase.side == CLIENTS else 0.0,
     }
 
 
 def _workloads(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
     """Return the mark of what pods trust after the phase; empty where it does not change, or where no host runs pods."""
-    if phase.side != CLIENTS or "kubernetes" not in args.rotation.generations or not any(_runs_pods(on) for on in args.on.values()):
+    if phase.side != CLIENTS or "kubernetes" not in args.rotation.generations or not runs_pods(args.on.values()):
         return ""
     return "+".join(next(one["bundles"]["kubernetes"]["generations"] for one in expected.values() if "kubernetes" in one["bundles"]))
 
@@ -93,13 +95,14 @@ def _host_gate(on: hosts.Host, phase: Phase, expected: Observation, args: Argume
 
 def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
     """Say what the volumes of the host's pods hold once what the controller-manager publishes has come to them."""
-    if phase.side != CLIENTS or not _runs_pods(on) or "kubernetes" not in args.rotation.generations:
+    if phase.side != CLIENTS or not runs_pods([on]) or "kubernetes" not in args.rotation.generations:
         return []
     return [{"ask": "volumes", "generations": expected["bundles"]["kubernetes"]["generations"]}]
 
 
-def _runs_pods(on: hosts.Host) -> bool:
-    return "kubelet" in on.components
+def runs_pods(on_hosts: t.Iterable[hosts.Host]) -> bool:
+    """Whether pods run on one of the hosts, as far as the layout knows."""
+    return any("kubelet" in on.components for on in on_hosts)
 
 
 def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result:
@@ -244,7 +247,8 @@ def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> 
     Hosts with restarts come one at a time, all others together with the last of them.
 
     A gate asks for everything that is on a host's disk, so a host that a phase leaves alone has proved it in this run before:
-    in the first phase, which also proves what a killed run wrote, and wherever it changed since.
+    in the first phase, which also proves what a killed run wrote, and wherever it changed since. Nodes prove what their pods' volumes
+    hold before a pod is restarted, whether or not this run has changed them.
     """
     rolls = [name for name, one in todo.items() if one.restarts and not one.window]
     rest = [name for name, one in todo.items() if not one.restarts and (proves_all or not one.nothing)]
@@ -264,26 +268,43 @@ def _window_order(args: Arguments, todo: t.Mapping[str, Actions]) -> list[str]:
 
 def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> Result:
     """Return what the phase does to the cluster's objects and what they must hold then; no phase without a side changes them."""
-    held: dict[str, list[str]] = {
-        authority: next((one["bundles"][authority]["generations"] for one in expected.values() if authority in one["bundles"]), [])
-        for authority in ("kubernetes", "front-proxy")}
     wanted: list[tuple[str, list[str]]] = []
     gate: list[gates.Expectation] = []
-    if "kubernetes" in args.rotation.generations:
-        gate.append({"ask": "holds", "name": "kube-root-ca.crt", "generations": held["kubernetes"]})
-        if phase.side == CLIENTS and args.objects.get("cluster-info"):
-            gate.append({"ask": "holds", "name": "cluster-info", "generations": held["kubernetes"]})
-            wanted.append(("cluster-info", held["kubernetes"]))
-    for field, authority in _PUBLISHED.items():
-        if authority in args.rotation.generations:
-            last = phase.side == CLIENTS and OLD not in phase.trusts
-            gate.append({"ask": "holds" if last else "holds_at_least", "name": field, "generations": held[authority]})
-            wanted += [(field, held[authority])] if last else []
+    last = phase.side == CLIENTS and OLD not in phase.trusts
+    for row in objects.OBJECTS:
+        if row.authority not in args.rotation.generations:
+            continue
+        bundles = (one["bundles"][row.authority] for one in expected.values() if row.authority in one["bundles"])
+        held: list[str] = next(bundles, {"generations": []})["generations"]
+        ours = row.keeper == objects.US and phase.side == CLIENTS and bool(args.objects.get(row.name))
+        wanted += [(row.name, held)] * (ours or (row.keeper == objects.API_SERVER and last))
+        gate += [{"ask": "signed"}] * ours
+        if ours or row.keeper != objects.US:
+            exact = row.keeper != objects.API_SERVER or last
+            gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": held})
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
         "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected)],
-        "bundles": [items.object_item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
+        "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
+        # API servers judge webhooks by what owners' objects hold: before the new generation signs, and until nobody needs the old one.
+        "carry": {"rotation": args.rotation.generations, "trusts": list(phase.trusts),
+                  "uploaded_before": _changed_at(args) if last else 0.0} if OLD in phase.trusts or last else {},
+        "quiet_since": _quiet_since(args) if last and runs_pods(args.on.values()) else 0.0,
     }
+
+
+def _changed_at(args: Arguments) -> float:
+    """Return when a control plane's trust changed last, in seconds since the epoch; a phase of the clients follows one of theirs."""
+    rows = [args.observed[name]["bundles"] for name, on in args.on.items() if "kube-apiserver" in on.components]
+    return max((row[authority]["changed_at"] for row in rows for authority in args.rotation.generations if authority in row), default=0.0)
+
+
+def _quiet_since(args: Arguments) -> float:
+    """Return since when nobody may complain of a certificate: the last control plane's change, or this run's first look if that is later.
+
+    What a run before this one has left behind is not this run's.
+    """
+    return max(_changed_at(args), min(one["clock"] for one in args.observed.values()))
 
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:

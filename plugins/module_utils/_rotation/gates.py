@@ -16,6 +16,9 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``clean``: no file of the host holds a CA or a leaf of ``generations`` (needs an observation with ``files``);
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
 * ``holds_at_least``: object ``name`` holds ``generations``, whatever else;
+* ``carries``: what owners keep in objects ``name`` has the new generation wherever it has the old one, and, when ``last``, the old one
+  nowhere but in the places ``kept``;
+* ``signed``: every bootstrap token that is to sign cluster-info has signed what it holds;
 * ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
@@ -146,6 +149,21 @@ def _holds(expectation: Expectation, observed: Observation) -> str:
     return ""
 
 
+def _carries(expectation: Expectation, observed: Observation) -> str:
+    for place, held in sorted(observed["objects"][expectation["name"]].items()):
+        for both in expectation["rotation"].values():
+            if both[OLD] in held and both[NEW] not in held:
+                return f"{expectation['name']} {place} holds {both[OLD]} without {both[NEW]}: does its owner write it back?"
+            if both[OLD] in held and expectation["last"] and place not in expectation["kept"]:
+                return f"{expectation['name']} {place} still holds {both[OLD]}: does its owner write it back?"
+    return ""
+
+
+def _signed(_expectation: Expectation, observed: Observation) -> str:
+    stale = sorted(name for name, fits in observed["signatures"].items() if not fits)
+    return f"cluster-info is not signed anew by bootstrap token {', '.join(stale)}" if stale else ""
+
+
 def _volumes(expectation: Expectation, observed: Observation) -> str:
     wanted = set(expectation["generations"])
     # A pod may project another CA under the same name; that is none of our authorities.
@@ -162,4 +180,5 @@ def _signs(expectation: Expectation, observed: Observation) -> str:
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
     "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
+    "carries": _carries, "signed": _signed,
 }

@@ -29,6 +29,11 @@ def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
     return [*text, f"restarts in all: {total}"]
 
 
+def straggler_lines(stragglers: t.Sequence[t.Mapping[str, str]]) -> list[str]:
+    """Return who is hurt once the old generation has gone, one a line; nothing where nobody is."""
+    return [f"{len(stragglers)} to look after:", *(f"  {one['text']}" for one in stragglers)] if stragglers else []
+
+
 def proof(observed: t.Mapping[str, Observation], rotation: Rotation) -> dict[str, dict[str, dict[str, bool]]]:
     """Return endpoint (``host/name``) → ``old_refused`` and ``new_accepted`` → authority → whether a canary has shown it."""
     found: dict[str, dict[str, dict[str, bool]]] = {}

@@ -4,33 +4,47 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Which workloads trust what kube-root-ca.crt holds, and which of them a rotation restarts. Pure.
+"""Which workloads trust what kube-root-ca.crt holds, and what a rotation does about each. Pure.
 
-A pod reads the ConfigMap from a projected volume. Whether its program reads a changed file again nobody can see from outside:
-CoreDNS, for one, does not, and stays Running and Ready while every watch of it fails (docs/design.md). So all are restarted.
+A pod reads the CA from a volume. Whether its program reads a changed file again nobody can see from outside: CoreDNS, for one, does
+not, and stays Running and Ready while every watch of it fails (docs/design.md). So a workload is restarted unless it says that it reloads.
+kube-proxy reloads from 1.36 on, within five minutes, and is restarted all the same: that takes seconds and no connection is lost,
+since its rules stay in the kernel.
 """
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._duration import parse_duration
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.disruptions import taken_down
+
 ROOT_CA = "kube-root-ca.crt"
-MARK = "rekey.kubernetes/trusts"  # on the pod template: what the pods trusted when they started
+SERVING_SIGNER = "kubernetes.io/kube-apiserver-serving"  # its ClusterTrustBundle holds the same
+MARK = "rekey.kubernetes/trusts"  # what the pods trust: on the pod template, or on a workload that was waited for
 OPT_OUT = "rekey.kubernetes/restart"  # on the workload; "never" leaves it alone
+RELOADS = "rekey.kubernetes/reloads"  # on the workload; within which time its program reads a changed file, such as 5m
 FIRST_NAMESPACE = "kube-system"
 ROLLING = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
+RESTARTED, WAITED, LEFT = "restarted", "waited for", "left"
 
 Object = t.Mapping[str, t.Any]
 
 
 class Workload(t.NamedTuple):
-    """A workload whose pods trust kube-root-ca.crt; ``left`` says why nothing restarts it, empty where something does."""
+    """A workload whose pods trust kube-root-ca.crt, and what becomes of it."""
 
     kind: str
     namespace: str
     name: str
-    mark: str
-    left: str
+    account: str  # the service account of its pods
+    fate: str  # RESTARTED, WAITED or LEFT
+    reason: str = ""  # why it is left
+    mark: str = ""
+    seconds: int = 0  # how long it is waited for
+    down: int = 0  # pods that its update takes down at a time
+    labels: t.Mapping[str, str] = {}  # of its pods
 
     @property
     def label(self) -> str:
@@ -38,34 +52,69 @@ class Workload(t.NamedTuple):
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-def concerned(pods: t.Iterable[Object], controllers: t.Iterable[Object]) -> list[Workload]:
+class Found(t.NamedTuple):
+    """What the cluster runs: living and ended pods, every controller of pods, and names of Secrets with a service account's token."""
+
+    pods: t.Sequence[Object]
+    controllers: t.Sequence[Object]  # Deployments, StatefulSets, DaemonSets, ReplicaSets
+    token_secrets: t.Collection[tuple[str, str]] = ()  # (namespace, name)
+
+
+def concerned(found: Found, since: float = 0.0, reloads: bool = True) -> list[Workload]:
     """Return the workloads whose living pods trust kube-root-ca.crt: kube-system's first, each once.
 
-    :param controllers: every Deployment, StatefulSet, DaemonSet and ReplicaSet.
+    :param since: what is left is not told of if all its pods have started later, in seconds since the epoch; 0.0 tells of all.
+    :param reloads: whether a workload that says it reloads is waited for instead of restarted.
     """
-    known = {(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]): one for one in controllers}
-    found = {}
-    for pod in pods:
-        if pod["status"].get("phase") in ("Succeeded", "Failed") or not _reads_root_ca(pod):
+    known = {(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]): one for one in found.controllers}
+    pods_of: dict[tuple[str, str, str], list[Object]] = {}
+    for pod in found.pods:
+        if pod["status"].get("phase") in ("Succeeded", "Failed") or not _mounts(pod, found.token_secrets):
             continue
         kind, name = _owner(pod)
         if kind == "ReplicaSet":
             kind, name = _owner(known.get((kind, pod["metadata"]["namespace"], name), {"metadata": {}}), (kind, name))
-        key = (kind, pod["metadata"]["namespace"], name or pod["metadata"]["name"])
-        found[key] = _workload(*key, known.get(key), pod)
-    return sorted(found.values(), key=lambda one: (one.namespace != FIRST_NAMESPACE, one.namespace, one.kind, one.name))
+        pods_of.setdefault((kind, pod["metadata"]["namespace"], name or pod["metadata"]["name"]), []).append(pod)
+    told = []
+    for key, pods in pods_of.items():
+        one = _workload(key, known.get(key), pods, found.token_secrets, reloads)
+        if one.fate != LEFT or not since or any(_started(pod) <= since for pod in pods):
+            told.append(one)
+    return sorted(told, key=lambda one: (one.namespace != FIRST_NAMESPACE, one.namespace, one.kind, one.name))
 
 
-def _workload(kind: str, namespace: str, name: str, content: Object | None, pod: Object) -> Workload:
-    if kind not in ROLLING or content is None:
-        left = "is a bare pod" if kind == "Pod" else f"belongs to a {kind}, which replaces no running pod"
-        return Workload(kind, namespace, name, "", left)
+def _workload(key: tuple[str, str, str], content: Object | None, pods: t.Sequence[Object], secrets: t.Collection[tuple[str, str]],
+              reloads: bool) -> Workload:
+    kind, namespace, name = key
+    account = f"{namespace}/{pods[0]['spec'].get('serviceAccountName') or 'default'}"
+    fixed = any(follows_never for pod in pods for follows_never in _mounts(pod, secrets).values())
+    if kind in ROLLING and content is not None:
+        reason = _left(content)
+    else:
+        reason = "is a bare pod" if kind == "Pod" else f"belongs to a {kind}, which replaces no running pod"
+    if reason or content is None:
+        never = ", and has the CA in a way that never follows (subPath or environment)" if fixed else ""
+        return Workload(*key, account, LEFT, f"{reason}{never}")
+    annotations = content["metadata"].get("annotations") or {}
+    if reloads and annotations.get(RELOADS) and not fixed:
+        seconds = int(parse_duration(annotations[RELOADS], f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds())
+        return Workload(*key, account, WAITED, mark=annotations.get(MARK, ""), seconds=seconds)
     template = content["spec"]["template"]["metadata"].get("annotations") or {}
-    strategy = (content["spec"].get("updateStrategy") or {}).get("type", "")
-    left = "its update strategy is OnDelete" if strategy == "OnDelete" else ""
+    return Workload(*key, account, RESTARTED, mark=template.get(MARK, ""), down=taken_down(kind, content),
+                    labels=pods[0]["metadata"].get("labels") or {})
+
+
+def _left(content: Object) -> str:
+    """Say why nothing restarts the workload; empty where something does."""
+    strategy = content["spec"].get("updateStrategy") or {}
     if (content["metadata"].get("annotations") or {}).get(OPT_OUT) == "never":
-        left = f"is annotated {OPT_OUT}: never"
-    return Workload(kind, namespace, name, template.get(MARK, ""), left)
+        return f"is annotated {OPT_OUT}: never"
+    if content["spec"].get("paused"):
+        return "is paused"
+    if strategy.get("type") == "OnDelete":
+        return "its update strategy is OnDelete"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    return f"its update leaves pods below ordinal {partition} alone (partition)" if partition else ""
 
 
 def _owner(content: Object, otherwise: tuple[str, str] = ("Pod", "")) -> tuple[str, str]:
@@ -73,7 +122,28 @@ def _owner(content: Object, otherwise: tuple[str, str] = ("Pod", "")) -> tuple[s
     return (owners[0]["kind"], owners[0]["name"]) if owners else otherwise
 
 
-def _reads_root_ca(pod: Object) -> bool:
-    sources = [source for volume in pod["spec"].get("volumes") or [] for source in (volume.get("projected") or {}).get("sources") or []]
-    named = [(volume.get("configMap") or {}).get("name") for volume in pod["spec"].get("volumes") or []]
-    return ROOT_CA in [*((source.get("configMap") or {}).get("name") for source in sources), *named]
+def _started(pod: Object) -> float:
+    text = pod["status"].get("startTime") or pod["metadata"].get("creationTimestamp") or ""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+
+
+def _mounts(pod: Object, secrets: t.Collection[tuple[str, str]]) -> dict[str, bool]:
+    """Return where the pod has the CA from (volume's or variable's name) → whether that never follows a change."""
+    spec, namespace = pod["spec"], pod["metadata"]["namespace"]
+    containers = [one for kind in ("containers", "initContainers", "ephemeralContainers") for one in spec.get(kind) or []]
+    fixed = {mount["name"] for one in containers for mount in one.get("volumeMounts") or []
+             if mount.get("subPath") or mount.get("subPathExpr")}
+    found = {volume["name"]: volume["name"] in fixed for volume in spec.get("volumes") or [] if _holds_ca(volume, namespace, secrets)}
+    for one in containers:
+        named = [(variable.get("valueFrom") or {}).get("configMapKeyRef") or {} for variable in one.get("env") or []]
+        named += [source.get("configMapRef") or {} for source in one.get("envFrom") or []]
+        found.update({f"env {one['name']}": True for source in named if source.get("name") == ROOT_CA})
+    return found
+
+
+def _holds_ca(volume: Object, namespace: str, secrets: t.Collection[tuple[str, str]]) -> bool:
+    sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+    return any((source.get("configMap") or {}).get("name") == ROOT_CA
+               or (source.get("clusterTrustBundle") or {}).get("signerName") == SERVING_SIGNER
+               or (namespace, (source.get("secret") or {}).get("secretName") or (source.get("secret") or {}).get("name")) in secrets
+               for source in sources)

@@ -83,3 +83,12 @@ def test_objects_are_proved_where_control_planes_publish_and_where_they_are_chan
 
     assert proved(planned()) == {"trust", "distrust", "distrust-clients"}
     assert proved(planned({"cluster-info": {"kube-public": []}})) == {"trust", "trust-clients", "distrust", "distrust-clients"}
+
+
+def test_what_the_controller_manager_publishes_is_proved_and_signatures_where_cluster_info_changes():
+    phases = planned({"cluster-info": {"kube-public": []}})
+    exact = {phase: [one["name"] for one in arguments["objects"]["gate"] if one["ask"] == "holds"] for phase, arguments in phases.items()}
+    assert exact["trust"] == exact["distrust"] == ["kube-root-ca.crt", "token-secrets", "serving-trust-bundle"]
+    assert set(exact["distrust-clients"]) == {*exact["trust"], "client-ca-file", "requestheader-client-ca-file", "cluster-info"}
+    assert {phase for phase, arguments in phases.items() if {"ask": "signed"} in arguments["objects"]["gate"]} == {
+        "trust-clients", "distrust-clients"}

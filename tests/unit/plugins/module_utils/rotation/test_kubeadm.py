@@ -125,6 +125,38 @@ def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_chan
     assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [seen.OLD["kubernetes"]]}}) != []
 
 
+def given(phase, seen_there):
+    return arguments.phase_arguments(arguments.Arguments(ON, seen.CLUSTER, seen_there, seen.ROTATION, seen.known(new=True), {}), phase)
+
+
+def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_killed_run_has_done_the_rest():
+    done = {name: observed(on) for name, on in ON.items()}
+    for phase in ROTATION[:3]:
+        done = {name: plan.predict(on, done[name], plan.actions(on, done[name], phase, seen.ROTATION), seen.ROTATION, seen.NOW)
+                for name, on in ON.items()}
+    assert given(ROTATION[2], done)["waves"] == [["cp1", "w1"]]
+    assert given(ROTATION[3], done)["waves"] != []
+
+
+def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_looks_into_logs():
+    seen_there = {name: observed(on) for name, on in ON.items()}
+    seen_there["w1"]["bundles"]["kubernetes"]["changed_at"] = 2500.0  # a node's says nothing of the control planes
+    found = {phase.name: given(phase, seen_there) for phase in ROTATION}
+    assert {name: one["objects"]["carry"].get("trusts") for name, one in found.items() if one["objects"]["carry"]} == {
+        "trust": ["old", "new"], "trust-clients": ["old", "new"], "distrust-clients": ["new"]}
+    last = found["distrust-clients"]
+    assert last["objects"]["carry"]["uploaded_before"] == seen.WRITTEN
+    assert last["workloads_since"] == seen.WRITTEN + arguments.PUBLISHED_SECONDS
+    assert {name: one["objects"]["quiet_since"] for name, one in found.items() if one["objects"]["quiet_since"]} == {
+        "distrust-clients": seen.NOW}  # this run's first look is later than the control planes' last change
+
+
+def test_without_pods_no_log_is_looked_into():
+    on = {"n1": seen.host()}
+    args = arguments.Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
+    assert arguments.phase_arguments(args, ROTATION[-1])["objects"]["quiet_since"] == 0.0
+
+
 def test_the_hosts_of_a_layout_without_homes_have_nothing_to_adopt():
     assert {one["name"] for one in arguments.adopt_arguments([ON["cp1"]])["sources"]} == {
         "signer", "etcd-ca", "front-proxy-ca", "service-accounts"}
