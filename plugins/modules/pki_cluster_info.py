@@ -54,6 +54,11 @@ objects:
   sample:
     kube-root-ca.crt:
       default: [kubernetes/20261122T170000Z]
+nodes:
+  description: Names of the cluster's nodes.
+  returned: success
+  type: list
+  elements: str
 signed_by:
   description: The generation that signed, empty for a foreign one.
   returned: when O(expect) asks which one signs
@@ -100,7 +105,7 @@ def argument_spec() -> dict[str, t.Any]:
 def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation]) -> tuple[list[str], dict[str, t.Any]]:
     """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected."""
     try:
-        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations)}
+        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations), "nodes": objects.nodes(kubectl)}
         unmet = gates.unmet([one for one in expect if one["ask"] != SIGNS], seen)
         asked = [one for one in expect if one["ask"] == SIGNS]
         if asked and not unmet:

@@ -50,6 +50,11 @@ def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list
     return found
 
 
+def nodes(kubectl: Kubectl) -> list[str]:
+    """Return the names of the cluster's nodes."""
+    return [line.partition("/")[2] for line in kubectl.text(["get", "nodes", "-o", "name"]).split()]
+
+
 def signer(kubectl: Kubectl, generations: Generations) -> str:
     """Have a canary request signed; return the generation that did, empty for a foreign one.
 

@@ -17,6 +17,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
 * ``holds_at_least``: object ``name`` holds ``generations``, whatever else;
 * ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
+* ``known_nodes``: no node of the cluster is missing in ``nodes``;
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
@@ -152,6 +153,11 @@ def _volumes(expectation: Expectation, observed: Observation) -> str:
                  for path, held in sorted(observed["volumes"].items()) if set(held) != wanted), "")
 
 
+def _known_nodes(expectation: Expectation, observed: Observation) -> str:
+    strangers = sorted(set(observed["nodes"]) - set(expectation["nodes"]))
+    return f"nodes of the cluster that are not in the inventory: {', '.join(strangers)}" if strangers else ""
+
+
 def _signs(expectation: Expectation, observed: Observation) -> str:
     seen = observed["signed_by"]
     return "" if seen == expectation["generation"] else f"{seen or 'a foreign CA'} signs, not {expectation['generation']}"
@@ -159,5 +165,5 @@ def _signs(expectation: Expectation, observed: Observation) -> str:
 
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
-    "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
+    "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes, "known_nodes": _known_nodes,
 }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import stands
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -58,3 +59,31 @@ def test_a_window_that_was_cut_short_does_not_forbid_to_go_on():
         observed["n1"]["endpoints"]["kube-apiserver"]["ready"] = False
     assert problems(change, pending=True) == []
     assert problems(change) != []
+
+
+def kubeadm_problems(nodes, authorities=("kubernetes",), absent=()):
+    """Return the problems of a healthy kubeadm cluster that shows these nodes."""
+    on = {name: hosts.host({"name": name, "address": "192.0.2.1", "groups": [*groups], "layout": "kubeadm",
+                            "kubernetes_dir": "/k", "etcd_dir": "/e"})
+          for name, groups in (("n1", ("etcd", "kube_control_plane")), ("w1", ("kube_node",)))}
+    observed = {name: seen.healthy(host) for name, host in on.items()}
+    for name in absent:
+        observed[name]["processes"]["kubelet"]["running"] = False
+    known = seen.known()
+    look = checks.Look(observed, seen.NOW, seen.NOW + 5, nodes)
+    return checks.problems(on, look, known, stands(known, observed, {}, authorities))
+
+
+def test_a_node_that_the_inventory_does_not_know_forbids_to_start():
+    assert kubeadm_problems(["n1", "w1"]) == []
+    (problem,) = kubeadm_problems(["n1", "w1", "w9"])
+    assert problem.startswith("w9: is a node of the cluster and not in the inventory (put it into kube_node")
+
+
+def test_a_rotation_that_no_node_notices_minds_no_stranger():
+    assert kubeadm_problems(["n1", "w1", "w9"], ["etcd"]) == []
+
+
+def test_a_host_that_has_not_joined_yet_is_told_so_and_nothing_else():
+    (problem,) = kubeadm_problems(["n1"], absent=["w1"])
+    assert problem == "w1: is no node of the cluster (join it with join_node.yml, or take it out of the inventory)"

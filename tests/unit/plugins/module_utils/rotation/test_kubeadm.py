@@ -125,6 +125,15 @@ def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_chan
     assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [seen.OLD["kubernetes"]]}}) != []
 
 
+def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_before_anything_is_distrusted():
+    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "known_nodes"]
+             for phase in ROTATION}
+    assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust-clients"]
+    assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1"]}) == []
+    assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1", "w9"]}) == ["nodes of the cluster that are not in the inventory: w9"]
+
+
 def test_the_hosts_of_a_layout_without_homes_have_nothing_to_adopt():
     assert {one["name"] for one in arguments.adopt_arguments([ON["cp1"]])["sources"]} == {
         "signer", "etcd-ca", "front-proxy-ca", "service-accounts"}
