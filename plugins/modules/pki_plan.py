@@ -184,6 +184,11 @@ joining:
   returned: when O(purpose=join)
   type: list
   elements: str
+members:
+  description: The hosts that are nodes of the cluster, or should be.
+  returned: when O(purpose=join)
+  type: list
+  elements: str
 trusted:
   description: The CA certificates that a joining node trusts, in PEM.
   returned: when O(purpose=join)

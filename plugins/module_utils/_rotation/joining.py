@@ -50,6 +50,7 @@ def join_arguments(on: t.Mapping[str, hosts.Host], wanted: t.Collection[str], of
     signer = _signer(view)
     return {
         "joining": joining,
+        "members": list(kubelets),
         "trusted": [view.known[name]["certificate"] for name in _trusted(view)],
         "identities": {name: {"certificates": [_identity(kubelets[name], of)], "copies": [], "seals": [], "bundles": []}
                        for name in joining},
