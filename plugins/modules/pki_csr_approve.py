@@ -206,8 +206,8 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     results = list(approver.results.values())
     if unmet and not module.check_mode:
-        module.fail_json(msg=f"not signed within {params['timeout']} s: {'; '.join(unmet)} (give the node's names and addresses in nodes, or "
-                             "see whether its kubelet runs with serverTLSBootstrap)", results=results)
+        remedy = "give the node's names and addresses in nodes, or see whether its kubelet runs with serverTLSBootstrap"
+        module.fail_json(msg=f"not signed within {params['timeout']} s: {'; '.join(unmet)} ({remedy})", results=results)
     module.exit_json(changed=any(one["changed"] for one in results), results=results, waited_seconds=round(waited, 2))
 
 

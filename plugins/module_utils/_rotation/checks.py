@@ -45,7 +45,7 @@ def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t
         if is_away(on[name], look.nodes):
             found.append(f"{name}: is no node of the cluster (join it with join_node.yml, or take it out of the inventory)")
             continue
-        host = [*_files(observation), *_processes(observation, pending)]
+        host = [*_files(observation), *_processes(observation, pending), *_kubelet_serving(observation)]
         found += [f"{name}: {text}" for text in host]
     return found + _quorum(on, look)
 
@@ -115,6 +115,17 @@ def _processes(observation: Observation, pending: bool) -> list[str]:
         if not endpoint["ready"] and not pending:
             found.append(f"endpoint {name} is not ready: {endpoint['error'] or 'its health check fails'}")
     return found
+
+
+def _kubelet_serving(observation: Observation) -> list[str]:
+    """Name a kubelet whose serving certificate is not the one that the layout knows."""
+    seen, pair = observation["endpoints"].get("kubelet"), observation["pairs"].get("kubelet-server")
+    if not seen or not seen["ready"] or bool(seen["serves"]) == bool(pair):
+        return []
+    if pair:
+        other = "the kubelet serves another certificate, which no generation has issued"
+        return [f"{pair['path']}: {other} (restart the kubelet, or remove the file if it uses it no more)"]
+    return [f"the kubelet serves a certificate of {seen['serves']} that is in no file of the layout (name its files in pki_leaf_files)"]
 
 
 def _quorum(on: t.Mapping[str, hosts.Host], look: Look) -> list[str]:

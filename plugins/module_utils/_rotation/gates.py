@@ -28,9 +28,9 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS, PUBLISHED, Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, wrote_itself
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, read_by, wrote_itself
 
 Expectation = dict[str, t.Any]
 
@@ -43,7 +43,7 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
     gate: list[Expectation] = []
     for endpoint in endpoints(on):
         gate.append({"ask": "ready", "endpoint": endpoint.name})
-        if endpoint.serves:
+        if endpoint.serves in expected["pairs"]:
             gate.append({"ask": "serves", "endpoint": endpoint.name, "generation": expected["pairs"][endpoint.serves]["generation"]})
         for authority, bundle in endpoint.judges:
             if authority in rotation.generations:
@@ -92,8 +92,8 @@ def _canaries(endpoint: Endpoint, generations: t.Iterable[str], held: t.Sequence
 def _fresh(on: hosts.Host, expected: Observation, rotation: Rotation) -> list[Expectation]:
     gate = []
     for process in hosts.processes(on):
-        read = [(edge, hosts.read_by(on, edge)) for edge in TRUST if edge.component == process.name]
-        names = {row.name for edge, row in read if row and must_restart(process.name, hosts.input_of(edge, row), rotation.minor)
+        read = [(edge, read_by(on, edge, expected)) for edge in TRUST if edge.component == process.name]
+        names = {row.name for edge, row in read if row and run_reason(process.name, hosts.input_of(edge, row), rotation.minor)
                  and not wrote_itself(process.name, expected["bundles"][row.name], rotation)}
         gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
     return gate

@@ -80,6 +80,23 @@ def test_a_node_that_the_inventory_does_not_know_forbids_to_start():
     assert problem.startswith("w9: is a node of the cluster and not in the inventory (put it into kube_node")
 
 
+@pytest.mark.parametrize(("served", "kept", "text"), [
+    (seen.OLD["kubernetes"], False, "w1: the kubelet serves a certificate of kubernetes/20250101T000000Z that is in no file of the layout"),
+    ("", True, "the kubelet serves another certificate, which no generation has issued (restart the kubelet"),
+])
+def test_a_kubelet_whose_serving_certificate_would_be_missed_forbids_to_start(served, kept, text):
+    on = hosts.host({"name": "w1", "address": "192.0.2.1", "groups": ["kube_node"], "layout": "kubeadm", "kubernetes_dir": "/k",
+                     "etcd_dir": "/e"})
+    there = seen.healthy(on)
+    there["endpoints"]["kubelet"]["serves"] = served
+    if kept:
+        there["pairs"]["kubelet-server"] = there["pairs"]["kubelet-client"]
+    known = seen.known()
+    look = checks.Look({"w1": there}, seen.NOW, seen.NOW + 5, ["w1"])
+    (problem,) = checks.problems({"w1": on}, look, known, stands(known, {"w1": there}, {}, ["kubernetes"]))
+    assert text in problem
+
+
 def test_a_rotation_that_no_node_notices_minds_no_stranger():
     assert kubeadm_problems(["n1", "w1", "w9"], ["etcd"]) == []
 
