@@ -25,6 +25,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.argumen
     runs_pods,
     stage_arguments,
 )
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.joining import View, join_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand, stands
 
@@ -37,9 +38,11 @@ def argument_spec() -> dict[str, t.Any]:
         "observations": {"type": "dict", "required": True},
         "generations": {"type": "dict", "required": True},
         "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
-        "purpose": {"type": "str", "choices": ["adopt", "phase", "provision", "report", "rotate"], "default": "rotate"},
+        "purpose": {"type": "str", "choices": ["adopt", "join", "phase", "provision", "report", "rotate"], "default": "rotate"},
         "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
         "objects": {"type": "dict", "default": {}},
+        "nodes": {"type": "list", "elements": "str", "default": []},
+        "join": {"type": "list", "elements": "str", "default": []},
         "rotation": {"type": "dict"},
         "again": {"type": "bool", "default": False},
         "minimum_age_days": {"type": "int", "default": 30},
@@ -71,6 +74,9 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     on = {name: host for name, host in on.items() if host.components}
     if given["purpose"] == "adopt":
         return adopt_arguments(on.values())
+    if given["purpose"] == "join":
+        view = View(given["nodes"], given["observations"], given["objects"], given["generations"])
+        return join_arguments(on, given["join"], items.cluster(given["cluster"]), view)
     observed = {name: given["observations"][name] for name in on if name in given["observations"]}
     missing = sorted(set(on) - set(observed))
     if missing:
@@ -95,7 +101,8 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    now, since, drains = time.time(), given["observed_since"], given["drains"]
+    now, drains = time.time(), given["drains"]
+    look = checks.Look(args.observed, given["observed_since"] or now, now, given["nodes"])
     phases = whole(args.on, args.observed, args.rotation, now) if wanted else []
     return {
         "nothing_to_do": not wanted,
@@ -103,7 +110,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "mint": [name for name, stand in wanted.items() if not stand.pending],
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
-        "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
+        "problems": checks.problems(args.on, look, args.known, wanted),
         "text": [*report.lines(phases, wanted), *outages.lines(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in ROTATION],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),

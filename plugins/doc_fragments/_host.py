@@ -51,6 +51,9 @@ options:
         description: Processes of the layout that run on the host. All that belong to its groups if not set.
         type: list
         elements: str
+      leaf_files:
+        description: Leaf to path without C(.crt) and C(.key), of leaves that the host keeps elsewhere than its layout does.
+        type: dict
   manager:
     description:
       - The service manager of the host.

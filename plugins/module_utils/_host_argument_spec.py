@@ -22,6 +22,7 @@ def host_options() -> dict[str, t.Any]:
         "kubernetes_dir": {"type": "str", "required": True},
         "etcd_dir": {"type": "str", "required": True},
         "components": {"type": "list", "elements": "str"},
+        "leaf_files": {"type": "dict"},
     }
 
 

@@ -66,6 +66,11 @@ objects:
   sample:
     kube-root-ca.crt:
       default: [kubernetes/20261122T170000Z]
+nodes:
+  description: Names of the cluster's nodes.
+  returned: when O(expect) is empty or asks for them
+  type: list
+  elements: str
 signed_by:
   description: The generation that signed, empty for a foreign one.
   returned: when O(expect) asks which one signs
@@ -105,7 +110,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import complaints, gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 
-SIGNS, SIGNED = "signs", "signed"
+SIGNS, SIGNED, KNOWN_NODES = "signs", "signed", "known_nodes"
 WATCHED_NAMESPACE = "kube-system"
 
 
@@ -128,6 +133,8 @@ def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Exp
         seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations, *([dict.fromkeys(named)] if expect else []))}
         if any(one["ask"] == SIGNED for one in expect):
             seen["signatures"] = objects.signatures(kubectl)
+        if not expect or any(one["ask"] == KNOWN_NODES for one in expect):
+            seen["nodes"] = objects.nodes(kubectl)
         unmet = gates.unmet([one for one in expect if one["ask"] != SIGNS], seen)
         asked = [one for one in expect if one["ask"] == SIGNS]
         if asked and not unmet:

@@ -37,7 +37,8 @@ options:
     default: {}
   objects:
     description:
-      - Asks with the host's C(kubectl) which generations the cluster's objects hold, too. One host of a cluster is enough.
+      - Asks with the host's C(kubectl) which generations the cluster's objects hold and which nodes it has, too. One host of a cluster
+        is enough.
     type: dict
     suboptions:
       kubectl:
@@ -104,6 +105,11 @@ objects:
   description: Object to the generations that it holds, as M(rekey.kubernetes.pki_cluster_info) returns it.
   returned: when O(objects) is set
   type: dict
+nodes:
+  description: Names of the cluster's nodes.
+  returned: when O(objects) is set
+  type: list
+  elements: str
 """
 
 import datetime
@@ -115,7 +121,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import managers
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held, nodes
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
@@ -150,7 +156,7 @@ def main() -> None:
         eye = Observer(on, generations, tuple(params["generations"]), managers.manager(manager, on, runner(module)),
                        manager["service_names"], runner(module))
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), params["look_at"] == "everything")
-        asked = {"objects": held(kubectl(module), generations)} if params["objects"] else {}
+        asked = {"objects": held(kubectl(module), generations), "nodes": nodes(kubectl(module))} if params["objects"] else {}
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, observation=seen, **asked)

@@ -29,12 +29,13 @@ options:
   purpose:
     description:
       - With V(adopt), return where O(hosts) keep the pairs of their authorities.
+      - With V(join), return which of O(hosts) join the cluster, whom they trust, and which certificate may be issued to each.
       - With V(provision), return what every host holds, of the newest generation of each authority.
       - With V(rotate), return the whole plan of a rotation, its checks, and what is staged before the first phase.
       - With V(phase), return what O(phase) does on every host, and its gates.
       - With V(report), return which endpoint accepts and refuses which generation, as a table.
     type: str
-    choices: [adopt, phase, provision, report, rotate]
+    choices: [adopt, join, phase, provision, report, rotate]
     default: rotate
   hosts:
     description:
@@ -57,6 +58,19 @@ options:
       - The cluster's objects and the generations that they hold.
     type: dict
     default: {}
+  nodes:
+    description:
+      - Names of the cluster's nodes, as M(rekey.kubernetes.pki_host_info) returns them. A rotation refuses to start while one of them is
+        not in O(hosts).
+    type: list
+    elements: str
+    default: []
+  join:
+    description:
+      - The hosts that are asked to join. Every host with a kubelet that is no node of the cluster if empty.
+    type: list
+    elements: str
+    default: []
   generations:
     description:
       - The generations that the authority host keeps, oldest first.
@@ -186,18 +200,37 @@ authority_of:
   description: Name of the pair to its authority, empty for that of the service accounts.
   returned: when O(purpose=adopt)
   type: dict
+joining:
+  description: The hosts that are no nodes of the cluster yet, of those asked for.
+  returned: when O(purpose=join)
+  type: list
+  elements: str
+members:
+  description: The hosts that are nodes of the cluster, or should be.
+  returned: when O(purpose=join)
+  type: list
+  elements: str
+trusted:
+  description: The CA certificates that a joining node trusts, in PEM.
+  returned: when O(purpose=join)
+  type: list
+  elements: str
+identities:
+  description: Host to what may be issued to it.
+  returned: when O(purpose=join)
+  type: dict
 provision:
   description: Host to what it holds.
   returned: when O(purpose=provision) and every generation is made
   type: dict
 authorities:
   description: Certificates of the authorities, as M(rekey.kubernetes.pki_cert) takes them to compare with.
-  returned: when O(purpose) is V(rotate) or V(provision) and every generation is made
+  returned: when O(purpose) is V(rotate), V(join) or V(provision) and every generation is made
   type: list
   elements: dict
 signers:
   description: Where the authorities are on the authority host, as M(rekey.kubernetes.pki_cert) takes them to sign.
-  returned: when O(purpose) is V(rotate) or V(provision) and every generation is made
+  returned: when O(purpose) is V(rotate), V(join) or V(provision) and every generation is made
   type: list
   elements: dict
 todo:

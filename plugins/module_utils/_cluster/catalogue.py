@@ -28,7 +28,7 @@ class Leaf(t.NamedTuple):
     common_name: str  # {node} is the host's node name
     organizations: tuple[str, ...]
     usages: tuple[str, ...]
-    sans: str  # a rule of sans.py: none | apiserver | etcd
+    sans: str  # a rule of items.py: none | apiserver | etcd | kubelet
     group: str  # inventory groups, separated by spaces
     component: str  # process of the layout that presents it; "" for people and tools
 
@@ -50,5 +50,8 @@ LEAVES = (
     Leaf("admin", "kubernetes", "kubernetes-admin", ("system:masters",), (CLIENT,), "none", "kube_control_plane", ""),
     Leaf("super-admin", "kubernetes", "kubernetes-super-admin", ("system:masters",), (CLIENT,), "none", "kube_control_plane", ""),
     Leaf("kubelet-client", "kubernetes", "system:node:{node}", ("system:nodes",), (CLIENT,), "none",
+         "kube_control_plane kube_node", "kubelet"),
+    # Only where the cluster's CA signs it: by kubeadm's defaults a kubelet makes a certificate that no CA has signed.
+    Leaf("kubelet-server", "kubernetes", "system:node:{node}", ("system:nodes",), (SERVER,), "kubelet",
          "kube_control_plane kube_node", "kubelet"),
 )

@@ -21,7 +21,7 @@ class Endpoint(t.NamedTuple):
     port: int
     protocol: str  # how a canary asks: kubernetes | etcd
     judges: tuple[tuple[str, str], ...]  # (authority, bundle by which it accepts a client of that authority)
-    serves: str  # catalogue leaf; "" where the process makes a certificate of its own at each start
+    serves: str  # catalogue leaf, of hosts that have it; "" where the process makes a certificate of its own at each start
     offers: bool  # whether the offered client CAs prove what it trusts
 
 
@@ -35,5 +35,5 @@ ENDPOINTS = (
     # Without --client-ca-file it follows the ConfigMap extension-apiserver-authentication.
     Endpoint("kube-scheduler", "kube-scheduler", 10259, "kubernetes", (("kubernetes", PUBLISHED),), "", False),
     # What it offers follows what it accepts within a minute only.
-    Endpoint("kubelet", "kubelet", 10250, "kubernetes", (("kubernetes", "kubelet-clients"),), "", False),
+    Endpoint("kubelet", "kubelet", 10250, "kubernetes", (("kubernetes", "kubelet-clients"),), "kubelet-server", False),
 )

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import (
+    FILES,
     KUBECONFIG,
     KUBELET,
     LAYOUTS,
@@ -26,7 +27,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 EXTERNAL_CA = "external_ca"
-_LEAF_INPUT = {KUBECONFIG: "kubeconfig client-certificate-data"}
+# Leaf, or "" for any, and how it is stored -> the reload table's input.
+_LEAF_INPUT = {("", KUBECONFIG): "kubeconfig client-certificate-data", ("kubelet-server", FILES): "tlsCertFile"}
 
 
 class Host(t.NamedTuple):
@@ -40,6 +42,7 @@ class Host(t.NamedTuple):
     kubernetes_dir: str
     etcd_dir: str
     components: tuple[str, ...]
+    leaf_files: t.Mapping[str, str] = {}  # leaf -> path without ending, where the host keeps it in two files of another name
 
     @property
     def state_dir(self) -> str:
@@ -79,7 +82,8 @@ def host(description: t.Mapping[str, t.Any]) -> Host:
     if here and not description.get("address"):
         raise PkiError(name, "has no pki_node_ip", "set it to the address its processes listen on")
     return Host(name, description.get("node") or name, description.get("address") or "", groups, layout,
-                description["kubernetes_dir"].rstrip("/"), description["etcd_dir"].rstrip("/"), components)
+                description["kubernetes_dir"].rstrip("/"), description["etcd_dir"].rstrip("/"), components,
+                description.get("leaf_files") or {})
 
 
 def leaves(on: Host) -> list[Leaf]:
@@ -92,7 +96,8 @@ def leaves(on: Host) -> list[Leaf]:
 def pairs(on: Host) -> dict[str, Pair]:
     """Return leaf name → pair with its path filled in."""
     names = {leaf.name for leaf in leaves(on)}
-    return {pair.leaf: pair._replace(base=on.path(pair.base)) for pair in on.layout.pairs if pair.leaf in names}
+    return {pair.leaf: Pair(pair.leaf, on.leaf_files[pair.leaf], optional=pair.optional) if pair.leaf in on.leaf_files
+            else pair._replace(base=on.path(pair.base)) for pair in on.layout.pairs if pair.leaf in names}
 
 
 def bundles(on: Host) -> dict[str, Bundle]:
@@ -112,7 +117,7 @@ def input_of(edge: Trust, bundle: Bundle) -> str:
 
 def leaf_input(pair: Pair) -> str:
     """Return the reload table's name of what the presenter of a leaf reads, which depends on how the pair is stored."""
-    return _LEAF_INPUT.get(pair.store, "leaf")
+    return _LEAF_INPUT.get((pair.leaf, pair.store)) or _LEAF_INPUT.get(("", pair.store), "leaf")
 
 
 def side(on: Host, name: str) -> str:
@@ -132,8 +137,9 @@ def kubeconfigs(on: Host) -> list[Kubeconfig]:
 
 
 def provisioned(on: Host) -> list[Leaf]:
-    """Return the leaves that the host is provisioned with: all but those whose kubeconfigs are not its part."""
+    """Return the leaves that the host is provisioned with: all but those that are not its part, and those that somebody else brings."""
     left_out = {row.leaf for row in on.layout.kubeconfigs} - {row.leaf for row in kubeconfigs(on)}
+    left_out |= {pair.leaf for pair in on.layout.pairs if pair.optional and pair.store != KUBECONFIG}
     return [leaf for leaf in leaves(on) if leaf.name not in left_out]
 
 

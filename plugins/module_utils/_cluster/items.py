@@ -132,6 +132,8 @@ def _sans(rule: str, on: hosts.Host, of: Cluster) -> dict[str, list[str]]:
                  first_service, on.address, urllib.parse.urlsplit(of.endpoint).hostname or "", *of.extra_sans]
     elif rule == "etcd":
         names = [on.node, "localhost", on.address, "127.0.0.1", "::1"]
+    elif rule == "kubelet":
+        names = [on.node, on.address]
     else:
         names = []
     sans: dict[str, list[str]] = {"dns": [], "ip": [], "uri": []}

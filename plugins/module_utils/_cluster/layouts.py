@@ -185,6 +185,8 @@ KUBEADM = Layout(
         Pair("super-admin", "{kubernetes_dir}/super-admin.conf", KUBECONFIG, optional=True),
         # A kubelet makes keys of this type alone.
         Pair("kubelet-client", "/var/lib/kubelet/pki/kubelet-client-current.pem", KUBELET, key_type="ecdsa-p256"),
+        # With serverTLSBootstrap. Where tlsCertFile names two files instead, the host's variable pki_leaf_files does, too.
+        Pair("kubelet-server", "/var/lib/kubelet/pki/kubelet-server-current.pem", KUBELET, optional=True, key_type="ecdsa-p256"),
     ),
     bundles=(
         Bundle("kubernetes", "kubernetes", f"{_PKI}/ca.crt", _NODES),

@@ -59,7 +59,8 @@ ROTATION = (
         "signer", "controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
         "etcd-healthcheck-client", "etcd-peer", "etcd-server")),
     Phase("trust-clients", "nodes, workloads and objects trust both generations", CLIENTS, (OLD, NEW), ("kubelet-client",)),
-    Phase("serve", "API servers show the new generation to everyone", presents=("apiserver", "apiserver-kubelet-client")),
+    Phase("serve", "API servers and kubelets show the new generation to everyone", presents=(
+        "apiserver", "apiserver-kubelet-client", "kubelet-server")),
     Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,)),
     Phase("distrust-clients", "nodes, workloads and objects trust the new generation alone", CLIENTS, (NEW,)),
 )

@@ -27,6 +27,7 @@ class Reload(t.NamedTuple):
     input: str
     live_since: tuple[int, int] | None
     seconds: int
+    shows: bool = True  # whether an endpoint shows when it was taken over
 
 
 RELOAD = (
@@ -34,6 +35,8 @@ RELOAD = (
     Reload("kube-apiserver", "--requestheader-client-ca-file", ALWAYS, 60),
     Reload("kube-apiserver", "--etcd-cafile", NEVER, 0),
     Reload("kube-apiserver", "--service-account-key-file", NEVER, 0),
+    # Read again at a request to a kubelet, 5 min after the last time (client-go transport/ca_rotation.go).
+    Reload("kube-apiserver", "--kubelet-certificate-authority", (1, 36), 300, shows=False),
     Reload("kube-apiserver", "leaf", ALWAYS, 60),
     Reload("etcd", "--trusted-ca-file", NEVER, 0),
     Reload("etcd", "--peer-trusted-ca-file", NEVER, 0),
@@ -55,7 +58,10 @@ RELOAD = (
     Reload("kubelet", "kubeconfig certificate-authority-data", NEVER, 0),
     Reload("kubelet", "clientCAFile", ALWAYS, 60),
     Reload("kubelet", "kubeconfig certificate-authority", NEVER, 0),
+    # Its own stores: it loads what it has fetched itself, and looks at no file again.
     Reload("kubelet", "leaf", NEVER, 0),
+    # Feature ReloadKubeletServerCertificateFile; before 1.36 a client that dials an address, as API servers do, is served the old one.
+    Reload("kubelet", "tlsCertFile", (1, 36), 60),
 )
 
 # Leader-elected, with a standby: restarting one costs no request, so it is not worth waiting minutes for a live reload.
@@ -79,6 +85,12 @@ def restart_reason(component: str, changed_input: str, minor: tuple[int, int]) -
     if component in CHEAP and row.seconds > PATIENCE_SECONDS:
         return f"may take {row.seconds} s to read it again, and its restart costs no request"
     return ""
+
+
+def run_reason(component: str, changed_input: str, minor: tuple[int, int]) -> str:
+    """Say why a rotation restarts the component when the input changes: because it must, or because nothing else would prove it."""
+    unseen = "" if _ROWS[component, changed_input].shows else "nothing shows when it has read it again"
+    return restart_reason(component, changed_input, minor) or unseen
 
 
 _ROWS = {(row.component, row.input): row for row in RELOAD}

@@ -30,6 +30,7 @@ class Trust(t.NamedTuple):
     bundle: str  # the layout's bundle it reads; "" where it is no file of a host
     side: str
     presenters: tuple[str, ...]  # catalogue leaves, "kubelet-client", or "signed": whatever the signer signs
+    optional: bool = False  # only where the component is started with the input, a flag, naming the bundle
 
 
 TRUST = (
@@ -39,6 +40,8 @@ TRUST = (
     Trust("apiserver.requestheader-ca", "front-proxy", "kube-apiserver", "--requestheader-client-ca-file", "front-proxy",
           CONTROL_PLANE, ("front-proxy-client",)),
     Trust("apiserver.etcd-ca", "etcd", "kube-apiserver", "--etcd-cafile", "apiserver-etcd", CONTROL_PLANE, ("etcd-server",)),
+    Trust("apiserver.kubelet-ca", "kubernetes", "kube-apiserver", "--kubelet-certificate-authority", "kubernetes", CONTROL_PLANE,
+          ("kubelet-server",), optional=True),
     Trust("etcd.client-ca", "etcd", "etcd", "--trusted-ca-file", "etcd", CONTROL_PLANE,
           ("apiserver-etcd-client", "etcd-healthcheck-client")),
     Trust("etcd.peer-ca", "etcd", "etcd", "--peer-trusted-ca-file", "etcd", CONTROL_PLANE, ("etcd-peer",)),
@@ -56,7 +59,8 @@ TRUST = (
           ("apiserver",)),
     Trust("kubelet.client-ca", "kubernetes", "kubelet", "clientCAFile", "kubelet-clients", CLIENTS, ("apiserver-kubelet-client",)),
     Trust("kubelet.server-ca", "kubernetes", "kubelet", "kubeconfig certificate-authority", "kubelet-kubeconfig", CLIENTS, ("apiserver",)),
-    Trust("pods.server-ca", "kubernetes", "pod", "kube-root-ca.crt", "", CLIENTS, ("apiserver",)),
+    # What watches nodes (metrics-server, Prometheus) dials kubelets with it.
+    Trust("pods.server-ca", "kubernetes", "pod", "kube-root-ca.crt", "", CLIENTS, ("apiserver", "kubelet-server")),
     Trust("joining-node.server-ca", "kubernetes", "joining-node", "cluster-info", "", CLIENTS, ("apiserver",)),
     # An API server only ever adds to this ConfigMap; it reaches the scheduler and every extension API server.
     Trust("published.client-ca", "kubernetes", "kube-scheduler", "extension-apiserver-authentication client-ca-file", "",

@@ -113,6 +113,10 @@ class Kubectl:
         """Approve a CertificateSigningRequest."""
         self.text(["certificate", "approve", name])
 
+    def deny(self, name: str) -> None:
+        """Deny a CertificateSigningRequest."""
+        self.text(["certificate", "deny", name])
+
 
 def field_value(content: Object, field: str, source: str) -> str | None:
     """Return the text in a field, None where its last part is absent.

@@ -6,8 +6,8 @@
 
 """How a leaf and its key are stored: in two PEM files, with the user of a kubeconfig, or as the kubelet keeps its own.
 
-The kubelet's certificate store is a symlink ``kubelet-client-current.pem`` to a dated file beside it that holds the certificate and
-then the key (k8s.io/client-go util/certificate/certificate_store.go).
+The kubelet's certificate stores are symlinks, ``kubelet-client-current.pem`` and ``kubelet-server-current.pem``, each to a dated file
+beside it that holds the certificate and then the key (k8s.io/client-go util/certificate/certificate_store.go).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ KUBECONFIG = "kubeconfig"
 KUBELET = "kubelet"
 STORES = (FILES, KUBECONFIG, KUBELET)
 _FIELDS = ("client-certificate-data", "client-key-data")
+_CURRENT = "current.pem"
 _DATED = "%Y-%m-%d-%H-%M-%S"
 
 
@@ -66,7 +67,7 @@ def together(item: Item, key: bytes, certificates: str) -> list[batch_files.Step
     :raises PkiError: when the kubeconfig is not there or does not say which user is meant.
     """
     if item.store == KUBELET:
-        path = os.path.join(os.path.dirname(item.key_path), f"kubelet-client-{time.strftime(_DATED, time.gmtime())}.pem")
+        path = f"{_prefix(item.key_path)}{time.strftime(_DATED, time.gmtime())}.pem"
         return [batch_files.Write(files.Target(path, files.KEY_MODE), certificates.encode("ascii") + key),
                 batch_files.Link(os.path.basename(path), files.Target(item.key_path, files.KEY_MODE))]
     source = f"{item.label}: {item.key_path}"
@@ -87,8 +88,13 @@ def remove_superseded(paths: t.Iterable[str]) -> None:
     for path in paths:
         directory, current = os.path.dirname(path), os.path.basename(os.path.realpath(path))
         for name in os.listdir(directory) if os.path.islink(path) else []:
-            if name.startswith("kubelet-client-") and name not in (current, os.path.basename(path)):
+            if name.startswith(os.path.basename(_prefix(path))) and name not in (current, os.path.basename(path)):
                 files.remove(os.path.join(directory, name))
+
+
+def _prefix(link: str) -> str:
+    """Return how the dated files behind a symlink begin."""
+    return link[:-len(_CURRENT)] if link.endswith(_CURRENT) else f"{link}-"
 
 
 def _user(document: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:

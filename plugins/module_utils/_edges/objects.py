@@ -69,6 +69,11 @@ def held(kubectl: Kubectl, generations: Generations, names: t.Collection[str] = 
     return found
 
 
+def nodes(kubectl: Kubectl) -> list[str]:
+    """Return the names of the cluster's nodes."""
+    return [line.partition("/")[2] for line in kubectl.text(["get", "nodes", "-o", "name"]).split()]
+
+
 def signatures(kubectl: Kubectl) -> dict[str, bool]:
     """Return bootstrap token's id → whether it has signed what cluster-info holds now."""
     information = kubectl.get("configmap", "cluster-info", "kube-public") or {}

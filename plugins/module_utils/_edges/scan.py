@@ -15,9 +15,10 @@ import re
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
-from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_key
 
 LARGEST_FILE = 1 << 20
 _INLINE = re.compile(rb"(?:certificate-authority-data|client-certificate-data)\"?:\s*\"?([A-Za-z0-9+/=]+)")
@@ -38,6 +39,28 @@ def scan(directories: t.Iterable[str], skipped: str, generations: Generations) -
                 if inside:
                     found[path] = inside
     return found
+
+
+def authority_keys(directory: str, generations: Generations) -> dict[str, str]:
+    """Return path → generation of every file below a directory that holds the private key of a known authority.
+
+    What is no readable key is passed over.
+    """
+    found = {}
+    for folder, _folders, names in os.walk(directory):
+        for path in (os.path.join(folder, name) for name in names):
+            content = b"" if os.path.getsize(path) > LARGEST_FILE else files.require(path)
+            generation = _of_key(content, path, generations) if b"PRIVATE KEY-----" in content else ""
+            if generation:
+                found[path] = generation
+    return found
+
+
+def _of_key(content: bytes, path: str, generations: Generations) -> str:
+    try:
+        return generations.of_key(load_key(content, path))
+    except PkiError:
+        return ""
 
 
 def _of_file(path: str, generations: Generations) -> list[str]:

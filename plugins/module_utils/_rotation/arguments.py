@@ -53,7 +53,7 @@ def stage_arguments(args: Arguments) -> Result:
     if any(name not in args.known for both in generations.values() for name in both):
         return {}
     return {
-        **_authorities(args.known, {**{name: both[1] for name, both in generations.items()},
+        **authority_arguments(args.known, {**{name: both[1] for name, both in generations.items()},
                                     **{name: name for both in generations.values() for name in both}}),
         "stage": {name: _stage(on, args, generations) for name, on in args.on.items()},
     }
@@ -120,7 +120,7 @@ def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result
         if others:
             raise PkiError(authority, f"hosts use {', '.join(sorted(others))}, the newest generation is {names[-1]}",
                            "finish the rotation with rotate_ca.yml")
-    return {**_authorities(args.known, newest),
+    return {**authority_arguments(args.known, newest),
             "provision": {name: _provision(on, args, newest) for name, on in args.on.items()}}
 
 
@@ -138,7 +138,7 @@ def adopt_arguments(on_hosts: t.Iterable[hosts.Host]) -> Result:
             "authority_of": {row.name: row.authority for row in rows}}
 
 
-def _authorities(known: Known, generation_of: t.Mapping[str, str]) -> Result:
+def authority_arguments(known: Known, generation_of: t.Mapping[str, str]) -> Result:
     """Return the authorities as hosts compare with them (certificates) and as the authority host signs with them (paths)."""
     return {
         "authorities": [{"name": name, "certificate_content": known[generation]["certificate"]}
@@ -284,7 +284,7 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": held})
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
-        "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected)],
+        "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected), *_known_nodes(args, phase)],
         "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
         # API servers judge webhooks by what owners' objects hold: before the new generation signs, and until nobody needs the old one.
         "carry": {"rotation": args.rotation.generations, "trusts": list(phase.trusts),
@@ -305,6 +305,12 @@ def _quiet_since(args: Arguments) -> float:
     What a run before this one has left behind is not this run's.
     """
     return max(_changed_at(args), min(one["clock"] for one in args.observed.values()))
+
+
+def _known_nodes(args: Arguments, phase: Phase) -> list[gates.Expectation]:
+    """Ask for nodes that joined during the run and that the inventory does not know: the next phases would lock them out."""
+    nodes = [on.node for on in args.on.values() if runs_pods([on])]
+    return [{"ask": "known_nodes", "nodes": nodes}] if nodes and phase.side == CLIENTS and "kubernetes" in args.rotation.generations else []
 
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:

@@ -25,6 +25,7 @@ class Look(t.NamedTuple):
     observed: t.Mapping[str, Observation]
     begun: float
     ended: float
+    nodes: t.Sequence[str] = ()  # of the cluster
 
 
 def version(observed: t.Mapping[str, Observation]) -> tuple[int, int]:
@@ -40,11 +41,26 @@ def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t
     A host whose processes are down is only accepted while a rotation is pending: its window was cut short.
     """
     pending = any(stand.pending for stand in stands.values())
-    found = [*_versions(look), *_clocks(look), *_keys(known, stands)]
+    found = [*_versions(look), *_clocks(look), *_keys(known, stands), *(_strangers(on, look.nodes) if "kubernetes" in stands else [])]
     for name, observation in sorted(look.observed.items()):
-        host = [*_files(observation), *_processes(observation, pending), *_elsewhere(on[name], observation)]
+        if is_away(on[name], look.nodes):
+            found.append(f"{name}: is no node of the cluster (join it with join_node.yml, or take it out of the inventory)")
+            continue
+        host = [*_files(observation), *_processes(observation, pending), *_elsewhere(on[name], observation), *_kubelet_serving(observation)]
         found += [f"{name}: {text}" for text in host]
     return found + _quorum(on, look)
+
+
+def is_away(on: hosts.Host, nodes: t.Sequence[str]) -> bool:
+    """Say whether a host that should be a node of the cluster is none."""
+    return "kubelet" in on.components and on.node not in nodes
+
+
+def _strangers(on: t.Mapping[str, hosts.Host], nodes: t.Sequence[str]) -> list[str]:
+    """Name the nodes that the run would lock out; none where the layout knows no kubelets."""
+    known = {host.node for host in on.values() if "kubelet" in host.components}
+    return [f"{node}: is a node of the cluster and not in the inventory (put it into kube_node: nothing would bring it the new "
+            "generation, and it would be locked out)" for node in sorted(set(nodes) - known)] if known else []
 
 
 def _versions(look: Look) -> list[str]:
@@ -120,6 +136,17 @@ def _elsewhere(on: hosts.Host, observation: Observation) -> list[str]:
             found.append(f"{process} is started with {flag}={named}, a rotation writes {paths[0]} (set pki_kubernetes_dir and pki_etcd_dir "
                          "so that they agree, or change the flag)")
     return found
+
+
+def _kubelet_serving(observation: Observation) -> list[str]:
+    """Name a kubelet whose serving certificate is not the one that the layout knows."""
+    seen, pair = observation["endpoints"].get("kubelet"), observation["pairs"].get("kubelet-server")
+    if not seen or not seen["ready"] or bool(seen["serves"]) == bool(pair):
+        return []
+    if pair:
+        other = "the kubelet serves another certificate, which no generation has issued"
+        return [f"{pair['path']}: {other} (restart the kubelet, or remove the file if it uses it no more)"]
+    return [f"the kubelet serves a certificate of {seen['serves']} that is in no file of the layout (name its files in pki_leaf_files)"]
 
 
 def _quorum(on: t.Mapping[str, hosts.Host], look: Look) -> list[str]:

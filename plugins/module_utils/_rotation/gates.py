@@ -20,6 +20,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
   nowhere but in the places ``kept``;
 * ``signed``: every bootstrap token that is to sign cluster-info has signed what it holds;
 * ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
+* ``known_nodes``: no node of the cluster is missing in ``nodes``;
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
@@ -30,9 +31,9 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS, PUBLISHED, Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, wrote_itself
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, read_by, wrote_itself
 
 Expectation = dict[str, t.Any]
 
@@ -45,7 +46,7 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
     gate: list[Expectation] = []
     for endpoint in endpoints(on):
         gate.append({"ask": "ready", "endpoint": endpoint.name})
-        if endpoint.serves:
+        if endpoint.serves in expected["pairs"]:
             gate.append({"ask": "serves", "endpoint": endpoint.name, "generation": expected["pairs"][endpoint.serves]["generation"]})
         for authority, bundle in endpoint.judges:
             if authority in rotation.generations:
@@ -94,8 +95,8 @@ def _canaries(endpoint: Endpoint, generations: t.Iterable[str], held: t.Sequence
 def _fresh(on: hosts.Host, expected: Observation, rotation: Rotation) -> list[Expectation]:
     gate = []
     for process in hosts.processes(on):
-        read = [(edge, hosts.read_by(on, edge)) for edge in TRUST if edge.component == process.name]
-        names = {row.name for edge, row in read if row and must_restart(process.name, hosts.input_of(edge, row), rotation.minor)
+        read = [(edge, read_by(on, edge, expected)) for edge in TRUST if edge.component == process.name]
+        names = {row.name for edge, row in read if row and run_reason(process.name, hosts.input_of(edge, row), rotation.minor)
                  and not wrote_itself(process.name, expected["bundles"][row.name], rotation)}
         gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
     return gate
@@ -172,6 +173,11 @@ def _volumes(expectation: Expectation, observed: Observation) -> str:
                  for path, held in ours.items() if held != wanted and (held or not observed["volumes"][path])), "")
 
 
+def _known_nodes(expectation: Expectation, observed: Observation) -> str:
+    strangers = sorted(set(observed["nodes"]) - set(expectation["nodes"]))
+    return f"nodes of the cluster that are not in the inventory: {', '.join(strangers)}" if strangers else ""
+
+
 def _signs(expectation: Expectation, observed: Observation) -> str:
     seen = observed["signed_by"]
     return "" if seen == expectation["generation"] else f"{seen or 'a foreign CA'} signs, not {expectation['generation']}"
@@ -180,5 +186,5 @@ def _signs(expectation: Expectation, observed: Observation) -> str:
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
     "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
-    "carries": _carries, "signed": _signed,
+    "carries": _carries, "signed": _signed, "known_nodes": _known_nodes,
 }

@@ -24,8 +24,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBELET
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import restart_reason
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import run_reason
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, GRACEFUL, RESTARTS_WITH
 
 Observation = t.Mapping[str, t.Any]
@@ -204,7 +204,7 @@ def _restarts(on: hosts.Host, observed: Observation, changes: _Changes, rotation
         found = observed["processes"][process.name]
         reasons = [] if found["running"] else ["is not running"]
         for item in _inputs(on, process.name, observed, changes, rotation):
-            why = restart_reason(process.name, item.name, rotation.minor)
+            why = run_reason(process.name, item.name, rotation.minor)
             if why and item.changes:
                 reasons.append(f"{item.path} ({item.name}) changes: {why}")
             elif why and found["running"] and found["started"] < item.changed_at:
@@ -224,11 +224,20 @@ def wrote_itself(process: str, bundle: t.Mapping[str, t.Any], rotation: Rotation
     return process == "kubelet" and not {both[NEW] for both in rotation.generations.values()} & set(bundle["generations"])
 
 
+def read_by(on: hosts.Host, edge: Trust, observed: Observation) -> hosts.Bundle | None:
+    """Return the bundle that a trust edge's verifier reads on the host, None also where it is not started with the flag that names it."""
+    row = hosts.read_by(on, edge)
+    if row and edge.optional:
+        flags = observed["processes"][edge.component].get("flags") or {}
+        return row if flags.get(edge.input) == row.path else None
+    return row
+
+
 def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Changes, rotation: Rotation) -> list[_Input]:
     """Return the files that a process reads, with the input of the reload table that names each."""
     found = []
     for edge in TRUST:
-        row = hosts.read_by(on, edge) if edge.component == process else None
+        row = read_by(on, edge, observed) if edge.component == process else None
         if row and row.name in observed["bundles"]:
             seen = observed["bundles"][row.name]
             changed_at = 0.0 if wrote_itself(process, seen, rotation) else seen["changed_at"]

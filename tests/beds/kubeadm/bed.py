@@ -41,8 +41,12 @@ def _nodes(arguments: argparse.Namespace) -> None:
     nodes.boot(bed, wanted, progress)
 
 
+def _choices(arguments: argparse.Namespace) -> cluster.Choices:
+    return cluster.Choices(arguments.flags == "graceful", arguments.kubelet_serving)
+
+
 def _init(arguments: argparse.Namespace) -> None:
-    cluster.init(_bed(), nodes.nodes_of(_bed())[0], arguments.flags == "graceful", Progress())
+    cluster.init(_bed(), nodes.nodes_of(_bed())[0], _choices(arguments), Progress())
 
 
 def _join(arguments: argparse.Namespace) -> None:
@@ -60,7 +64,7 @@ def _up(arguments: argparse.Namespace) -> None:
     _nodes(arguments)
     bed, progress = _bed(), Progress()
     first, *others = nodes.nodes_of(bed)
-    cluster.init(bed, first, arguments.flags == "graceful", progress)
+    cluster.init(bed, first, _choices(arguments), progress)
     for one in others:
         cluster.join(bed, first, one, progress)
     cluster.wait_ready(first, progress)
@@ -122,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--no-workloads", dest="workloads", action="store_false", help="leave the sample workloads out")
         if name in ("up", "init"):
             command.add_argument("--flags", choices=("default", "graceful"), default="graceful")
+            command.add_argument("--kubelet-serving", choices=("self-signed", "bootstrap", "files"), default="self-signed")
         if name in ("join", "add", "ssh"):
             command.add_argument("node")
         if name == "join":

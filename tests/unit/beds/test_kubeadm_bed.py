@@ -33,11 +33,25 @@ def test_other_names_are_refused(name):
         topology.node(name)
 
 
+def init_documents(**choices):
+    text = rendered("kubeadm.yaml.j2", node=topology.node("cp1"), version="v1.37.2", endpoint=topology.ENDPOINT,
+                    pod_network=topology.POD_NETWORK, service_network=topology.SERVICE_NETWORK, dns_service=topology.DNS_SERVICE, **choices)
+    return {one["kind"]: one for one in yaml.safe_load_all(text)}
+
+
+@pytest.mark.parametrize("kubelet_serving", ["bootstrap", "files"])
+def test_api_servers_check_kubelets_where_those_have_a_serving_certificate(kubelet_serving):
+    documents = init_documents(graceful=False, kubelet_serving=kubelet_serving)
+    flags = {one["name"]: one["value"] for one in documents["ClusterConfiguration"]["apiServer"]["extraArgs"]}
+    assert flags == {"kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt"}
+    kubelet = documents["KubeletConfiguration"]
+    assert kubelet.get("serverTLSBootstrap", False) is (kubelet_serving == "bootstrap")
+    assert ("tlsCertFile" in kubelet) is (kubelet_serving == "files")
+
+
 @pytest.mark.parametrize("graceful", [True, False])
 def test_the_shutdown_flags_are_set_only_where_asked_for(graceful):
-    text = rendered("kubeadm.yaml.j2", node=topology.node("cp1"), version="v1.37.2", endpoint=topology.ENDPOINT, graceful=graceful,
-                    pod_network=topology.POD_NETWORK, service_network=topology.SERVICE_NETWORK, dns_service=topology.DNS_SERVICE)
-    documents = {one["kind"]: one for one in yaml.safe_load_all(text)}
+    documents = init_documents(graceful=graceful, kubelet_serving="self-signed")
     assert documents["ClusterConfiguration"]["controlPlaneEndpoint"] == topology.ENDPOINT
     assert ("extraArgs" in documents["ClusterConfiguration"]["apiServer"]) is graceful
 

@@ -19,15 +19,24 @@ READY_SECONDS = 240
 _ADMIN = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf")
 
 
-def init(bed: Bed, first: Node, graceful: bool, progress: Progress) -> None:
-    """Run ``kubeadm init``; a PKI that is there already is used.
+class Choices(t.NamedTuple):
+    """How a cluster differs from kubeadm's defaults.
 
-    :param graceful: whether API servers get the two flags with which a restart costs no request.
+    ``graceful``: API servers get the two flags with which a restart costs no request. ``kubelet_serving``: where kubelets have their
+    serving certificate from: ``self-signed`` is the default, ``bootstrap`` asks the cluster for one (serverTLSBootstrap), ``files`` names
+    two files that somebody else keeps; API servers check the latter two.
     """
+
+    graceful: bool = True
+    kubelet_serving: str = "self-signed"
+
+
+def init(bed: Bed, first: Node, choices: Choices, progress: Progress) -> None:
+    """Run ``kubeadm init``; a PKI that is there already is used."""
     progress.say(f"  kubeadm init on {first.name}")
     text = TEMPLATES.get_template("kubeadm.yaml.j2").render(
         node=first, version=bed.read()["version"], endpoint=topology.ENDPOINT, pod_network=topology.POD_NETWORK,
-        service_network=topology.SERVICE_NETWORK, dns_service=topology.DNS_SERVICE, graceful=graceful)
+        service_network=topology.SERVICE_NETWORK, dns_service=topology.DNS_SERVICE, **choices._asdict())
     put(first, "/etc/kubeadm.yaml", text.encode(), "600")
     inside(first.container, "kubeadm", "init", "--config", "/etc/kubeadm.yaml")
 

@@ -67,19 +67,20 @@ def test_a_kubeconfig_that_is_in_order_is_kept(site):
     assert path.read_bytes() == before
 
 
-def test_the_kubelets_store_gets_a_new_dated_file_behind_its_symlink(site):
-    current = site.root / "node" / "kubelet-client-current.pem"
-    (site.root / "node" / "kubelet-client-2020-01-01-00-00-00.pem").write_text("")
-    os.symlink("kubelet-client-2020-01-01-00-00-00.pem", current)
-    item = site.item("kubelet-client", usages=["client_auth"], sans={}, certificate_path=str(current), key_path=str(current),
+@pytest.mark.parametrize("name", ["kubelet-client", "kubelet-server"])
+def test_the_kubelets_store_gets_a_new_dated_file_behind_its_symlink(site, name):
+    current = site.root / "node" / f"{name}-current.pem"
+    (site.root / "node" / f"{name}-2020-01-01-00-00-00.pem").write_text("")
+    os.symlink(f"{name}-2020-01-01-00-00-00.pem", current)
+    item = site.item(name, usages=["client_auth"], sans={}, certificate_path=str(current), key_path=str(current),
                      store="kubelet")
     current.unlink()
     assert site.all_three(item)["changed"]
-    assert os.readlink(current).startswith("kubelet-client-2")
+    assert os.readlink(current).startswith(f"{name}-2")
     assert Path(current).stat().st_mode & 0o777 == 0o600
     judged(site, *leaf_stores.read("kubelet", str(current), str(current)))
     leaf_stores.remove_superseded([str(current)])
-    assert site.node() == sorted([os.readlink(current), "kubelet-client-current.pem"])
+    assert site.node() == sorted([os.readlink(current), f"{name}-current.pem"])
 
 
 def test_one_file_cannot_have_two_paths(site):

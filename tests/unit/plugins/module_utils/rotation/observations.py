@@ -29,19 +29,19 @@ def host(name: str = "n1", components: tuple[str, ...] = ()) -> hosts.Host:
 
 
 def healthy(on: hosts.Host) -> dict:
-    """Return what is seen on a host where everything is of the old generation and nothing is pending."""
+    """Return what is seen on a host where everything is of the old generation and nothing is pending; it has no optional pair."""
     return copy.deepcopy({
         "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
         "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
                          "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
-                  for name, pair in hosts.pairs(on).items()},
+                  for name, pair in hosts.pairs(on).items() if not pair.optional},
         "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
                     for name, row in hosts.bundles(on).items()},
         "copies": {name: {"path": row.public, "exists": True, "generation": OLD.get(row.authority, ""), "changed_at": WRITTEN}
                    for name, row in hosts.copies(on).items()},
         "processes": {one.name: {"running": True, "pid": 7, "started": STARTED} for one in hosts.processes(on)},
         "endpoints": {one.name: {"ready": True, "error": "", "canaries": {}, "offers": [],
-                                 "serves": OLD[_AUTHORITY[one.serves]] if one.serves else ""}
+                                 "serves": OLD[_AUTHORITY[one.serves]] if one.serves and not hosts.pairs(on)[one.serves].optional else ""}
                       for one in ENDPOINTS if one.process in on.components},
     })
 

@@ -78,6 +78,49 @@ def test_a_process_that_reads_another_file_than_the_layouts_is_named(process, fl
                      "kubernetes_dir": "/etc/kubernetes", "etcd_dir": "/etc/kubernetes/pki/etcd"})
     observed, known = {"n1": seen.healthy(on)}, seen.known()
     observed["n1"]["processes"][process]["flags"] = {flag: value}
-    found = checks.problems({"n1": on}, checks.Look(observed, seen.NOW, seen.NOW), known, stands(known, observed, {}, ["kubernetes"]))
+    found = checks.problems({"n1": on}, checks.Look(observed, seen.NOW, seen.NOW, ["n1"]), known, stands(known, observed, {}, ["kubernetes"]))
     assert [one for one in found if f"is started with {flag}={value}, {text}" in one] == (found if text else [])
     assert bool(found) == bool(text)
+def kubeadm_problems(nodes, authorities=("kubernetes",), absent=()):
+    """Return the problems of a healthy kubeadm cluster that shows these nodes."""
+    on = {name: hosts.host({"name": name, "address": "192.0.2.1", "groups": [*groups], "layout": "kubeadm",
+                            "kubernetes_dir": "/k", "etcd_dir": "/e"})
+          for name, groups in (("n1", ("etcd", "kube_control_plane")), ("w1", ("kube_node",)))}
+    observed = {name: seen.healthy(host) for name, host in on.items()}
+    for name in absent:
+        observed[name]["processes"]["kubelet"]["running"] = False
+    known = seen.known()
+    look = checks.Look(observed, seen.NOW, seen.NOW + 5, nodes)
+    return checks.problems(on, look, known, stands(known, observed, {}, authorities))
+
+
+def test_a_node_that_the_inventory_does_not_know_forbids_to_start():
+    assert kubeadm_problems(["n1", "w1"]) == []
+    (problem,) = kubeadm_problems(["n1", "w1", "w9"])
+    assert problem.startswith("w9: is a node of the cluster and not in the inventory (put it into kube_node")
+
+
+@pytest.mark.parametrize(("served", "kept", "text"), [
+    (seen.OLD["kubernetes"], False, "w1: the kubelet serves a certificate of kubernetes/20250101T000000Z that is in no file of the layout"),
+    ("", True, "the kubelet serves another certificate, which no generation has issued (restart the kubelet"),
+])
+def test_a_kubelet_whose_serving_certificate_would_be_missed_forbids_to_start(served, kept, text):
+    on = hosts.host({"name": "w1", "address": "192.0.2.1", "groups": ["kube_node"], "layout": "kubeadm", "kubernetes_dir": "/k",
+                     "etcd_dir": "/e"})
+    there = seen.healthy(on)
+    there["endpoints"]["kubelet"]["serves"] = served
+    if kept:
+        there["pairs"]["kubelet-server"] = there["pairs"]["kubelet-client"]
+    known = seen.known()
+    look = checks.Look({"w1": there}, seen.NOW, seen.NOW + 5, ["w1"])
+    (problem,) = checks.problems({"w1": on}, look, known, stands(known, {"w1": there}, {}, ["kubernetes"]))
+    assert text in problem
+
+
+def test_a_rotation_that_no_node_notices_minds_no_stranger():
+    assert kubeadm_problems(["n1", "w1", "w9"], ["etcd"]) == []
+
+
+def test_a_host_that_has_not_joined_yet_is_told_so_and_nothing_else():
+    (problem,) = kubeadm_problems(["n1"], absent=["w1"])
+    assert problem == "w1: is no node of the cluster (join it with join_node.yml, or take it out of the inventory)"

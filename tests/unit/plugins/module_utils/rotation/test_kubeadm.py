@@ -70,7 +70,7 @@ def test_a_cluster_that_keeps_no_authority_key_gets_none():
 
 def test_a_worker_never_gets_a_key_of_an_authority():
     assert hosts.copies(ON["w1"]) == {}
-    assert set(hosts.pairs(ON["w1"])) == {"kubelet-client"}
+    assert set(hosts.pairs(ON["w1"])) == {"kubelet-client", "kubelet-server"}
 
 
 def test_a_bundle_moves_with_the_side_that_reads_it():
@@ -155,6 +155,62 @@ def test_without_pods_no_log_is_looked_into():
     on = {"n1": seen.host()}
     args = arguments.Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
     assert arguments.phase_arguments(args, ROTATION[-1])["objects"]["quiet_since"] == 0.0
+def serving(on, **pair):
+    """Return a host whose kubelet has a serving certificate of the cluster's CA."""
+    there = observed(on)
+    there["pairs"]["kubelet-server"] = {**there["pairs"]["kubelet-client"], **pair}
+    there["endpoints"]["kubelet"]["serves"] = seen.OLD["kubernetes"]
+    return there
+
+
+def test_a_kubelet_shows_the_new_generation_when_everybody_trusts_it_and_restarts_for_what_is_in_its_own_store():
+    for phase, todo in whole({"w1": ON["w1"]}, {"w1": serving(ON["w1"])}, seen.ROTATION, seen.NOW):
+        assert ("kubelet-server" in todo["w1"].leaves) is (phase.name == "serve")
+        assert restarts(todo["w1"]) == (["kubelet"] if phase.name in ("trust-clients", "serve", "distrust-clients") else [])
+
+
+@pytest.mark.parametrize(("minor", "expected"), [((1, 35), ["kubelet"]), ((1, 36), [])])
+def test_a_kubelet_reads_the_files_that_it_is_configured_with_again_where_its_version_does(minor, expected):
+    on = ON["w1"]._replace(leaf_files={"kubelet-server": "/etc/kubernetes/pki/kubelet"})
+    assert hosts.pairs(on)["kubelet-server"].certificate_path == "/etc/kubernetes/pki/kubelet.crt"
+    done = plan.actions(on, serving(on), ROTATION[3], seen.ROTATION._replace(minor=minor))
+    assert (done.leaves, restarts(done)) == (["kubelet-server"], expected)
+
+
+def test_the_successor_of_a_kubelets_serving_certificate_keeps_every_name():
+    there = serving(ON["w1"], common_name="system:node:w1", organizations=["system:nodes"],
+                    sans={"dns": ["w1.example.com"], "ip": ["192.0.2.9"], "uri": []})
+    for name in ("kubelet-client",):
+        there["pairs"][name].update(common_name="system:node:w1", organizations=["system:nodes"], sans={"dns": [], "ip": [], "uri": []})
+    args = arguments.Arguments({"w1": ON["w1"]}, seen.CLUSTER, {"w1": there}, seen.ROTATION, seen.known(new=True), {})
+    staged = {one["name"]: one for one in arguments.stage_arguments(args)["stage"]["w1"]["certificates"]}["kubelet-server"]
+    assert staged["sans"] == {"dns": ["w1", "w1.example.com"], "ip": ["192.0.2.1", "192.0.2.9"], "uri": []}
+    assert (staged["usages"], staged["store"]) == (["server_auth"], "kubelet")
+
+
+def test_what_a_kubelet_serves_is_proved_where_a_generation_has_issued_it():
+    asked = [one for one in gates.host_gate(ON["w1"], serving(ON["w1"]), seen.ROTATION) if one["ask"] == "serves"]
+    assert asked == [{"ask": "serves", "endpoint": "kubelet", "generation": seen.OLD["kubernetes"]}]
+    assert not [one for one in gates.host_gate(ON["w1"], observed(ON["w1"]), seen.ROTATION) if one["ask"] == "serves"]
+
+
+@pytest.mark.parametrize(("path", "restarted"), [("/etc/kubernetes/pki/ca.crt", True), ("/elsewhere/ca.crt", False), ("", False)])
+def test_an_api_server_that_checks_kubelets_by_the_bundle_is_restarted_since_nothing_shows_when_it_reads_it_again(path, restarted):
+    there = observed(ON["cp1"])
+    there["processes"]["kube-apiserver"]["flags"] = {"--kubelet-certificate-authority": path} if path else {}
+    rotation = Rotation({"kubernetes": seen.ROTATION.generations["kubernetes"]}, (1, 37))
+    assert ("kube-apiserver" in restarts(plan.actions(ON["cp1"], there, ROTATION[0], rotation))) is restarted
+    (fresh,) = [one for one in gates.host_gate(ON["cp1"], there, rotation) if one["ask"] == "fresh" and one["process"] == "kube-apiserver"]
+    assert ("kubernetes" in fresh["bundles"]) is restarted
+
+
+def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_before_anything_is_distrusted():
+    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "known_nodes"]
+             for phase in ROTATION}
+    assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust-clients"]
+    assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1"]}) == []
+    assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1", "w9"]}) == ["nodes of the cluster that are not in the inventory: w9"]
 
 
 def test_the_hosts_of_a_layout_without_homes_have_nothing_to_adopt():

@@ -124,7 +124,7 @@ def test_serving_certificates_are_taken_over_live():
 
 
 def test_a_phase_has_no_steps_where_it_changes_nothing():
-    assert steps_of(SERVE, host="w1") == []
+    assert steps_of(ISSUE, host="w1") == []
     assert steps_of(TRUST._replace(trusts=(OLD,))) == []
 
 

@@ -102,8 +102,8 @@ def test_the_walk_visits_every_combination_of_positions():
     assert walk(()).states == 1
     # Four bundles: five positions of either control plane, and the end. To stop and start a service shows nothing new.
     assert walk(ROTATION[:1]).states == 5 * 5 + 1
-    # Two leaves, taken over live: three positions of either control plane.
-    assert walk(ROTATION[:4]).states == walk(ROTATION[:3]).states + 3 * 3
+    # Two leaves, taken over live: three positions of either control plane. The worker's one.
+    assert walk(ROTATION[:4]).states == walk(ROTATION[:3]).states + 3 * 3 * 2
     # Static pods: stopped in two steps, three files that somebody reads meanwhile, started in two steps.
     assert walk(ROTATION[:1], LAYOUTS["kubeadm"]).states == 8 * 8 + 1
 
