@@ -66,10 +66,12 @@ def _inline(path: Path) -> t.Iterator[str]:
         yield from (base64.b64decode(entry[kind].get(field) or "").decode() for entry in document[f"{kind}s"])
 
 
-def readable_by_others(one: Node) -> list[str]:
+def readable_by_others(one: Node) -> list[Path]:
     """Return keys and kubeconfigs that others than their owner can read."""
-    kinds = ("-name", "*.key", "-o", "-name", "*.conf", "-o", "-name", "*.pem")
-    return inside(one.container, "find", "/etc/kubernetes", "/var/lib/kubelet/pki", "(", *kinds, ")", "-type", "f", "-perm", "/077").split()
+    found = [path for folder in ("etc/kubernetes", "var/lib/kubelet") for path in (root_of(one.container) / folder).rglob("*")
+             if path.suffix in (".key", ".conf", ".pem")]
+    assert found
+    return [path for path in found if path.stat().st_mode & 0o077]
 
 
 def problems(bed: nodes.Bed) -> list[str]:
