@@ -40,6 +40,9 @@ WHERE_IT_BEGINS = EVERYWHERE | {"super-admin.conf", "kubelet.conf", KUBELET_STOR
 NAMED_BY_KUBEADM = ("admin.conf", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager.conf",
                     "etcd-healthcheck-client", "etcd-peer", "etcd-server", "front-proxy-client", "scheduler.conf", "super-admin.conf")
 
+# Three authorities, seven leaves, the service accounts' pair, five kubeconfigs.
+WHAT_INIT_USES = 16
+
 Identities = dict[str, dict[str, list[str]]]
 
 
@@ -125,10 +128,13 @@ class TestKubeadmUsesWhatIsThere:
 
     def test_init_and_join_use_it_as_it_is(self, bed: nodes.Bed, before: Identities) -> None:
         first, *others = nodes.nodes_of(bed)
-        cluster.init(bed, first, graceful=True, progress=Progress())
+        said = cluster.init(bed, first, graceful=True, progress=Progress())
+        assert len(re.findall(r"^\[(?:certs|kubeconfig)\] Using (?:the )?existing", said, flags=re.MULTILINE)) == WHAT_INIT_USES
         for one in others:
-            cluster.join(bed, first, one, Progress(), upload=False)
+            said += cluster.join(bed, first, one, Progress(), upload=False)
         cluster.wait_ready(first, Progress())
+        # No check before the flight finds a file in its way.
+        assert re.findall("(?:File|Dir)Available", said) == []
         after = identities(bed)
         assert after["cp1"] == before["cp1"]
         assert {path: after["cp2"].pop(path) for path in EVERYWHERE} == before["cp2"]
