@@ -40,6 +40,9 @@ WHERE_IT_BEGINS = EVERYWHERE | {"super-admin.conf", "kubelet.conf", KUBELET_STOR
 NAMED_BY_KUBEADM = ("admin.conf", "apiserver", "apiserver-etcd-client", "apiserver-kubelet-client", "controller-manager.conf",
                     "etcd-healthcheck-client", "etcd-peer", "etcd-server", "front-proxy-client", "scheduler.conf", "super-admin.conf")
 
+# Three authorities, seven leaves, the service accounts' pair, five kubeconfigs.
+WHAT_INIT_USES = 16
+
 Identities = dict[str, dict[str, list[str]]]
 
 
@@ -66,10 +69,12 @@ def _inline(path: Path) -> t.Iterator[str]:
         yield from (base64.b64decode(entry[kind].get(field) or "").decode() for entry in document[f"{kind}s"])
 
 
-def readable_by_others(one: Node) -> list[str]:
+def readable_by_others(one: Node) -> list[Path]:
     """Return keys and kubeconfigs that others than their owner can read."""
-    kinds = ("-name", "*.key", "-o", "-name", "*.conf", "-o", "-name", "*.pem")
-    return inside(one.container, "find", "/etc/kubernetes", "/var/lib/kubelet/pki", "(", *kinds, ")", "-type", "f", "-perm", "/077").split()
+    found = [path for folder in ("etc/kubernetes", "var/lib/kubelet") for path in (root_of(one.container) / folder).rglob("*")
+             if path.suffix in (".key", ".conf", ".pem")]
+    assert found
+    return [path for path in found if path.stat().st_mode & 0o077]
 
 
 def problems(bed: nodes.Bed) -> list[str]:
@@ -123,10 +128,13 @@ class TestKubeadmUsesWhatIsThere:
 
     def test_init_and_join_use_it_as_it_is(self, bed: nodes.Bed, before: Identities) -> None:
         first, *others = nodes.nodes_of(bed)
-        cluster.init(bed, first, graceful=True, progress=Progress())
+        said = cluster.init(bed, first, graceful=True, progress=Progress())
+        assert len(re.findall(r"^\[(?:certs|kubeconfig)\] Using (?:the )?existing", said, flags=re.MULTILINE)) == WHAT_INIT_USES
         for one in others:
-            cluster.join(bed, first, one, Progress(), upload=False)
+            said += cluster.join(bed, first, one, Progress(), upload=False)
         cluster.wait_ready(first, Progress())
+        # No check before the flight finds a file in its way.
+        assert re.findall("(?:File|Dir)Available", said) == []
         after = identities(bed)
         assert after["cp1"] == before["cp1"]
         assert {path: after["cp2"].pop(path) for path in EVERYWHERE} == before["cp2"]

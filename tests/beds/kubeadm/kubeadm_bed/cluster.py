@@ -31,18 +31,18 @@ class Choices(t.NamedTuple):
     kubelet_serving: str = "self-signed"
 
 
-def init(bed: Bed, first: Node, choices: Choices, progress: Progress) -> None:
-    """Run ``kubeadm init``; a PKI that is there already is used."""
+def init(bed: Bed, first: Node, choices: Choices, progress: Progress) -> str:
+    """Run ``kubeadm init`` and return what it says; a PKI that is there already is used."""
     progress.say(f"  kubeadm init on {first.name}")
     text = TEMPLATES.get_template("kubeadm.yaml.j2").render(
         node=first, version=bed.read()["version"], endpoint=topology.ENDPOINT, pod_network=topology.POD_NETWORK,
         service_network=topology.SERVICE_NETWORK, dns_service=topology.DNS_SERVICE, **choices._asdict())
     put(first, "/etc/kubeadm.yaml", text.encode(), "600")
-    inside(first.container, "kubeadm", "init", "--config", "/etc/kubeadm.yaml")
+    return _kubeadm(first, "init")
 
 
-def join(bed: Bed, first: Node, one: Node, progress: Progress, upload: bool = True) -> None:
-    """Have a node join, with a token of its own.
+def join(bed: Bed, first: Node, one: Node, progress: Progress, upload: bool = True) -> str:
+    """Have a node join, with a token of its own, and return what kubeadm says.
 
     :param upload: whether a control plane gets the keys by kubeadm's own upload; else its PKI must be there already.
     """
@@ -53,7 +53,12 @@ def join(bed: Bed, first: Node, one: Node, progress: Progress, upload: bool = Tr
     text = TEMPLATES.get_template("join.yaml.j2").render(node=one, endpoint=topology.ENDPOINT, token=token, ca_hash=ca_hash,
                                                          certificate_key=key)
     put(one, "/etc/kubeadm.yaml", text.encode(), "600")
-    inside(one.container, "kubeadm", "join", "--config", "/etc/kubeadm.yaml")
+    return _kubeadm(one, "join")
+
+
+def _kubeadm(one: Node, command: str) -> str:
+    """Run kubeadm with the configuration that is there; its warnings are part of what it says."""
+    return inside(one.container, "sh", "-c", 'exec kubeadm "$0" --config /etc/kubeadm.yaml 2>&1', command)
 
 
 def _uploaded(first: Node) -> str:
