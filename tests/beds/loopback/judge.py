@@ -278,8 +278,8 @@ def _files(directory: Path, skipped: t.Container[str]) -> t.Iterator[Path]:
 
 
 def _certificates(path: Path) -> list[str]:
-    """Return the certificates in a file, plain or inline in a kubeconfig."""
-    if path.is_symlink() or path.stat().st_size > _LARGEST_FILE:
+    """Return the certificates in a file, plain or inline in a kubeconfig; a socket or a link has none of its own."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_FILE:
         return []
     text = path.read_bytes().decode("utf-8", "replace")
     found = openssl.CERTIFICATE.findall(text)

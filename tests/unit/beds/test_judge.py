@@ -183,6 +183,12 @@ def test_what_is_left_of_the_old_generation_is_found(bed: Bed, asking: judge.Jud
     assert asking.file_problems() == [f"{path} holds kubernetes {OLD} or a certificate of it"]
 
 
+def test_what_is_no_file_is_passed_over(bed: Bed, asking: judge.Judge) -> None:
+    before = asking.file_problems()
+    os.mkfifo(bed.kubernetes_dir("n3") / "pods-api.sock")
+    assert asking.file_problems() == before
+
+
 def test_a_key_left_behind_is_found(bed: Bed, asking: judge.Judge) -> None:
     path = bed.kubernetes_dir("n3") / "admin.key.pending"
     path.touch()
