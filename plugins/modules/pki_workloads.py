@@ -147,10 +147,11 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def carry_out(kubectl: Kubectl, moved: t.Sequence[Workload], params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Restart and wait for the workloads; return the labels of those that were hindered, with the reason."""
+def carry_out(kubectl: Kubectl, moved: t.Sequence[Workload], params: t.Mapping[str, t.Any], acts: bool) -> dict[str, str]:
+    """Restart and wait for the workloads; return the labels of those that are hindered, with the reason."""
     limits = Limits(params["batch"], params["timeout"], params["disruption_timeout"])
-    return Rollouts(kubectl, params["mark"], limits).carry_out(moved)
+    rollouts = Rollouts(kubectl, params["mark"], limits)
+    return rollouts.carry_out(moved) if acts else rollouts.hindered_now(moved)
 
 
 def main() -> None:
@@ -163,7 +164,7 @@ def main() -> None:
     try:
         found = concerned(running(kubectl), params["since"], params["policy"] != "restart")
         moved = [one for one in found if one.fate != LEFT]
-        hindered = carry_out(kubectl, moved, params) if acts and not module.check_mode else {}
+        hindered = carry_out(kubectl, moved, params, acts and not module.check_mode)
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     told = [stragglers.workload(one).told() for one in found if one.fate == LEFT]

@@ -76,7 +76,7 @@ def test_all_authorities_rotate_under_load_while_a_node_joins(bed: nodes.Bed, pl
         first = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_until="serve")
         bed_command(bed, "add", MEANWHILE.name)
         play(JOIN)
-        # Its owner gives the webhook a new certificate once the new generation signs; else the run would tell of it and end unfinished.
+        # Its owner gives the webhook a new certificate once the new generation signs; else the run tells of it.
         bed_command(bed, "webhook-certificate")
         second = play(playing.ROTATE)
         load = finish()

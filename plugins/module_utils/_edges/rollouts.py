@@ -76,6 +76,13 @@ class Rollouts:
             self._kubectl.patch(ROLLING[one.kind], one.name, {"metadata": {"annotations": {MARK: self._mark}}}, one.namespace)
         return hindered
 
+    def hindered_now(self, workloads: t.Sequence[Workload]) -> dict[str, str]:
+        """Return the labels of those that a budget would hinder at this moment, and why."""
+        budgets = self._kubectl.list(BUDGETS)
+        found = {one.label: hindrance(one.down, one.namespace, one.labels, budgets) for one in workloads
+                 if one.fate != WAITED and one.mark != self._mark}
+        return {label: reason for label, reason in found.items() if reason}
+
     def _restart(self, one: Workload) -> str:
         """Start a workload's rolling update unless its template has the mark, and wait for its end; return what hinders it."""
         budgets = [one_budget for one_budget in self._budgets if one_budget["metadata"]["namespace"] == one.namespace]

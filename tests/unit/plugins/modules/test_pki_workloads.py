@@ -104,8 +104,9 @@ def test_a_budget_that_allows_nothing_is_waited_for_and_then_reported(capsys, cl
     put(cluster, "StatefulSet", "web", labels={"app": "web"}, replicas=2)
     put(cluster, "StatefulSet", "other", labels={"app": "other"})
     put_budget(cluster, 0)
+    foretold = run(capsys, cluster, policy="report")["stragglers"]
     did = run(capsys, cluster)
-    assert 120 <= clock.now < 130
+    assert foretold == did["stragglers"] and 120 <= clock.now < 130
     assert mark_of(cluster, "statefulset", "web") is None and mark_of(cluster, "statefulset", "other") == "new"
     (told,) = did["stragglers"]
     assert told["name"] == "StatefulSet default/web"
