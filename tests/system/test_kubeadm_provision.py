@@ -128,7 +128,7 @@ class TestKubeadmUsesWhatIsThere:
 
     def test_init_and_join_use_it_as_it_is(self, bed: nodes.Bed, before: Identities) -> None:
         first, *others = nodes.nodes_of(bed)
-        said = cluster.init(bed, first, graceful=True, progress=Progress())
+        said = cluster.init(bed, first, cluster.Choices(), Progress())
         assert len(re.findall(r"^\[(?:certs|kubeconfig)\] Using (?:the )?existing", said, flags=re.MULTILINE)) == WHAT_INIT_USES
         for one in others:
             said += cluster.join(bed, first, one, Progress(), upload=False)
@@ -179,7 +179,7 @@ class TestExternalCa:
 
     def test_init_takes_it_for_an_external_ca(self, bed: nodes.Bed, play: Play, before: Identities) -> None:
         first = nodes.nodes_of(bed)[0]
-        cluster.init(bed, first, graceful=True, progress=Progress())
+        cluster.init(bed, first, cluster.Choices(), Progress())
         cluster.wait_ready(first, Progress())
         assert identities(bed) == before
         manifest = yaml.safe_load(inside(first.container, "cat", "/etc/kubernetes/manifests/kube-controller-manager.yaml"))
