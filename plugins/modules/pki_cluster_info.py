@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - This module reads the objects of a cluster that carry trust to its clients, and tells which generations of the authorities each holds.
     These are the ConfigMap C(kube-root-ca.crt) of every namespace, the two CA fields of C(extension-apiserver-authentication),
-    and C(cluster-info) where there is one.
+    and C(cluster-info) where there is one. Of Secrets with tokens of service accounts it tells which key signed each.
   - Where O(expect) asks which generation signs, it creates a CertificateSigningRequest for a client without rights, approves it, and
     waits until it is signed. The request is deleted again, and its key never leaves the memory of the module.
   - With O(expect) it asks again until all that is expected is seen, or until O(timeout) has passed.
@@ -26,11 +26,17 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: In check mode nobody is asked to sign, since that takes a request in the cluster.
+    details: In check mode nobody is asked to sign, neither a request nor a token.
   diff_mode:
     support: N/A
     details: This module changes nothing.
 options:
+  token_claims:
+    description:
+      - Whether to tell what tokens of service accounts claim. A token is asked for, for the account C(default) of the namespace
+        C(kube-node-lease), and forgotten at once. Nothing is asked for in check mode.
+    type: bool
+    default: false
   expect:
     description:
       - What must be seen, as M(rekey.kubernetes.pki_plan) returns it for the cluster's objects.
@@ -40,6 +46,11 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Learn what tokens of service accounts claim
+  rekey.kubernetes.pki_cluster_info:
+    kubeconfig: /var/lib/kubernetes/admin.kubeconfig
+    token_claims: true
+
 - name: Tell which CAs the cluster's objects hold
   rekey.kubernetes.pki_cluster_info:
     kubeconfig: /var/lib/kubernetes/admin.kubeconfig
@@ -54,6 +65,10 @@ objects:
   sample:
     kube-root-ca.crt:
       default: [kubernetes/20261122T170000Z]
+token_claims:
+  description: Issuer, audiences and identity in a token. Empty in check mode.
+  returned: when O(token_claims) is set
+  type: dict
 signed_by:
   description: The generation that signed, empty for a foreign one.
   returned: when O(expect) asks which one signs
@@ -92,6 +107,7 @@ def argument_spec() -> dict[str, t.Any]:
         "kubectl": {"type": "path", "default": "kubectl"},
         "kubeconfig": {"type": "path", "required": True},
         "generations": {"type": "dict", "default": {}},
+        "token_claims": {"type": "bool", "default": False},
         "expect": {"type": "list", "elements": "dict", "default": []},
         "timeout": {"type": "int", "default": 180},
     }
@@ -120,12 +136,14 @@ def main() -> None:
     expect = [one for one in params["expect"] if one["ask"] != SIGNS or not module.check_mode]
     try:
         generations = Generations(params["generations"])
+        claims = {} if module.check_mode or not params["token_claims"] else objects.token_claims(kubectl)
+        asked = {"token_claims": claims} if params["token_claims"] else {}
         unmet, seen, waited = until(lambda: see(kubectl, generations, expect), params["timeout"], time.monotonic, time.sleep)
     except PkiError as exc:
         module.fail_json(msg=str(exc), unmet=[])
     if unmet:
         module.fail_json(msg=f"not proved within {params['timeout']} s: " + "; ".join(unmet), unmet=unmet, **seen)
-    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **seen)
+    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **asked, **seen)
 
 
 if __name__ == "__main__":

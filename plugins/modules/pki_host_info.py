@@ -32,7 +32,7 @@ attributes:
 options:
   generations:
     description:
-      - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
+      - The known generations, name to CA certificate (or public key of service accounts) as PEM. A name is C(<authority>/<stamp>).
     type: dict
     default: {}
   objects:
@@ -93,6 +93,9 @@ observation:
       type: dict
     endpoints:
       description: Endpoint to what it serves and offers, whether it is ready, and how it answered each canary.
+      type: dict
+    tokens:
+      description: Path of each token of a service account in a pod's volume to the generation whose key signed it.
       type: dict
     etcd_leader:
       description: Whether the etcd member of the host leads.

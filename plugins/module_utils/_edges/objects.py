@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The cluster's objects that carry trust, and the signer behind the certificates API, asked through kubectl."""
+"""The cluster's objects that carry trust, tokens in Secrets, and the signers behind the API, asked through kubectl."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import base64
 import concurrent.futures
 import re
 import time
+import typing as t
 import uuid
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl, Object
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import TOKEN_SECRETS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import tokens
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.canary import canary_request
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
@@ -33,13 +36,14 @@ _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)"
 def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list[str]]]:
     """Return object → place → generations that it holds. A living namespace without kube-root-ca.crt holds none.
 
-    The four reads are independent and each is a process of its own, so they run side by side.
+    The five reads are independent and each is a process of its own, so they run side by side.
     """
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
         namespaces = pool.submit(kubectl.list, "namespaces")
         roots = pool.submit(kubectl.list, "configmaps", field_selector=f"metadata.name={ROOT_CA}")
         authentication = pool.submit(kubectl.get, "configmap", AUTHENTICATION, "kube-system")
         info = pool.submit(kubectl.get, "configmap", "cluster-info", "kube-public")
+        secrets = pool.submit(kubectl.list, "secrets", field_selector="type=kubernetes.io/service-account-token")
     living = [one["metadata"]["name"] for one in namespaces.result() if one["status"]["phase"] != "Terminating"]
     root_of = {one["metadata"]["namespace"]: one for one in roots.result()}
     found = {ROOT_CA: {name: _of(_data(root_of.get(name), "ca.crt"), generations) for name in living}}
@@ -47,7 +51,14 @@ def held(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list
         found[field] = {"kube-system": _of(_data(authentication.result(), field), generations)}
     text = "".join(base64.b64decode(inline).decode() for inline in _INLINE_CA.findall(_data(info.result(), "kubeconfig")))
     found["cluster-info"] = {"kube-public": _of(text, generations)} if info.result() else {}
+    found[TOKEN_SECRETS] = {f"{one['metadata']['namespace']}/{one['metadata']['name']}": [generations.of_token(token)]
+                            for one in secrets.result() for token in [base64.b64decode(_data(one, "token")).decode()] if token}
     return found
+
+
+def token_claims(kubectl: Kubectl) -> dict[str, t.Any]:
+    """Return what tokens claim for an account that every cluster has and that has no rights; the token itself is forgotten at once."""
+    return tokens.claims_of(kubectl.text(["create", "token", "default", "--namespace=kube-node-lease"]))
 
 
 def signer(kubectl: Kubectl, generations: Generations) -> str:

@@ -24,16 +24,9 @@ def kubeadm_host(name, *groups):
 ON = {"cp1": kubeadm_host("cp1", "etcd", "kube_control_plane"), "w1": kubeadm_host("w1", "kube_node")}
 
 
-def observed(on):
-    found = seen.healthy(on)
-    for row in hosts.copies(on).values():
-        found["copies"][row.name].update(apart=False, home=seen.OLD[row.authority] if row.home else "")
-    return found
-
-
 def phases(rotation=seen.ROTATION, on=None):
     on = on or ON
-    return {phase.name: todo for phase, todo in whole(on, {name: observed(one) for name, one in on.items()}, rotation, seen.NOW)}
+    return {phase.name: todo for phase, todo in whole(on, {name: seen.healthy(one) for name, one in on.items()}, rotation, seen.NOW)}
 
 
 def restarts(todo):
@@ -61,7 +54,7 @@ def test_the_signer_leaves_its_home_before_that_holds_two_certificates_and_comes
 
 def test_a_cluster_that_keeps_no_authority_key_gets_none():
     """kubeadm's external CA mode: what is not observed is left alone."""
-    seen_there = observed(ON["cp1"])
+    seen_there = seen.healthy(ON["cp1"])
     for name in ("signer", "etcd-ca", "front-proxy-ca"):
         del seen_there["copies"][name]
     for _phase, todo in whole({"cp1": ON["cp1"]}, {"cp1": seen_there}, seen.ROTATION, seen.NOW):
@@ -83,20 +76,20 @@ def test_a_bundle_moves_with_the_side_that_reads_it():
 
 
 def test_what_a_kubelet_wrote_itself_makes_nobody_restart_it():
-    younger = observed(ON["w1"])
+    younger = seen.healthy(ON["w1"])
     younger["bundles"]["kubelet-kubeconfig"]["changed_at"] = younger["pairs"]["kubelet-client"]["changed_at"] = seen.STARTED + 5
     assert not plan.actions(ON["w1"], younger, ROTATION[0], seen.ROTATION).restarts
 
 
 def test_a_kubelet_that_is_older_than_what_a_rotation_wrote_is_restarted():
-    younger = observed(ON["w1"])
+    younger = seen.healthy(ON["w1"])
     younger["bundles"]["kubelet-kubeconfig"].update(changed_at=seen.STARTED + 5,
                                                     generations=[seen.OLD["kubernetes"], seen.NEW["kubernetes"]])
     assert restarts(plan.actions(ON["w1"], younger, ROTATION[0], seen.ROTATION)) == ["kubelet"]
 
 
 def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
     given = arguments.phase_arguments(args, ROTATION[0])["todo"]["cp1"]
     assert given["flags"] == {"kube-controller-manager": {
         "--cluster-signing-cert-file": "/etc/kubernetes/pki/.rekey/kubernetes-ca.crt",
@@ -105,7 +98,7 @@ def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
 
 
 def test_a_successor_names_whom_its_predecessor_names():
-    there = observed(ON["cp1"])
+    there = seen.healthy(ON["cp1"])
     for pair in there["pairs"].values():
         pair.update(common_name="kept", organizations=["kept"], sans={"dns": ["kept.example.com"], "ip": [], "uri": []})
     args = arguments.Arguments({"cp1": ON["cp1"]}, seen.CLUSTER, {"cp1": there}, seen.ROTATION, seen.known(new=True), {})
@@ -116,7 +109,7 @@ def test_a_successor_names_whom_its_predecessor_names():
 
 
 def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_changes():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
     marks = {phase.name: arguments.phase_arguments(args, phase)["workloads"] for phase in ROTATION}
     assert [name for name, mark in marks.items() if mark] == ["trust-clients", "distrust-clients"]
     gate = arguments.phase_arguments(args, ROTATION[2])["todo"]["w1"]["gate"]
