@@ -13,8 +13,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, TOKEN_PHASES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, outages, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import (
@@ -37,9 +37,9 @@ def argument_spec() -> dict[str, t.Any]:
         "cluster": {"type": "dict", "required": True},
         "observations": {"type": "dict", "required": True},
         "generations": {"type": "dict", "required": True},
-        "authorities": {"type": "list", "elements": "str", "choices": list(AUTHORITIES), "default": list(AUTHORITIES)},
+        "authorities": {"type": "list", "elements": "str", "choices": [*AUTHORITIES, SERVICE_ACCOUNTS], "default": list(AUTHORITIES)},
         "purpose": {"type": "str", "choices": ["adopt", "join", "phase", "provision", "report", "rotate"], "default": "rotate"},
-        "phase": {"type": "str", "choices": [phase.name for phase in ROTATION]},
+        "phase": {"type": "str", "choices": [phase.name for phase in (*ROTATION, *TOKEN_PHASES)]},
         "objects": {"type": "dict", "default": {}},
         "nodes": {"type": "list", "elements": "str", "default": []},
         "join": {"type": "list", "elements": "str", "default": []},
@@ -92,7 +92,7 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
             table = report.proof(observed, args.rotation)
             return {"proof": table, "stragglers": given["stragglers"],
                     "text": [*report.proof_lines(table), *report.straggler_lines(given["stragglers"])]}
-        return phase_arguments(args, next(phase for phase in ROTATION if phase.name == given["phase"]))
+        return phase_arguments(args, next(phase for phase in args.phases if phase.name == given["phase"]))
     where = stands(given["generations"], observed, given["objects"], given["authorities"])
     wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}
     generations = {name: {"old": stand.old, "new": stand.new} for name, stand in wanted.items()}
@@ -111,8 +111,8 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, look, args.known, wanted),
-        "text": [*report.lines(phases, wanted), *outages.lines(phases, args.on, args.observed, drains)],
-        "phases": [phase.name for phase in ROTATION],
+        "text": [*report.lines(phases, wanted, args.objects), *outages.lines(phases, args.on, args.observed, drains)],
+        "phases": [phase.name for phase in args.phases],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,
     }

@@ -40,13 +40,13 @@ options:
       public_path:
         description:
           - Path of the public half, on the host on which the module runs. It holds exactly one certificate or one public key.
+          - Without it the copy is the key alone, for example where its public half stands in a bundle. Required for V(create).
         type: path
-        required: true
       key_type:
         description:
           - Kind of key that V(create) makes. A key that is there already is kept whatever its kind.
         type: str
-        choices: [rsa-2048, rsa-3072, rsa-4096, ecdsa-p256]
+        choices: [rsa-2048, rsa-3072, rsa-4096, ecdsa-p256, ecdsa-p384]
         default: rsa-2048
       wanted_public_sha256:
         description:

@@ -26,6 +26,7 @@ EXACT = "exact"
 PEM = "pem"
 BASE64 = "base64"
 KUBECONFIG = "kubeconfig"
+PUBLIC_KEYS = "public-keys"
 
 _SEQUENCE, _BOOLEAN, _INTEGER, _OCTETS, _OID = 0x30, 0x01, 0x02, 0x04, 0x06
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
@@ -37,13 +38,13 @@ _ATTRIBUTES = {
 }
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _FINGERPRINT = re.compile(r"(?:sha256:)?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})")
-_WHOLE_LINE = re.compile(r"^-----(?:BEGIN|END) CERTIFICATE-----[ \t\r]*$", re.MULTILINE)
+_WHOLE_LINE = re.compile(r"^-----(?:BEGIN|END) (?:CERTIFICATE|PUBLIC KEY)-----[ \t\r]*$", re.MULTILINE)
 
 Name = tuple[tuple[tuple[str, str], ...], ...]
 
 
 class Anchor(t.NamedTuple):
-    """A certificate of a bundle and what decides how verifiers use it."""
+    """A certificate of a bundle and what decides how verifiers use it; or a bare public key, which is used as it is."""
 
     block: _pem.Block
     subject: str  # RFC 4514
@@ -83,15 +84,28 @@ class Decision(t.NamedTuple):
     reasons: tuple[str, ...]
 
 
-def anchors(text: str, source: str) -> tuple[Anchor, ...]:
+def anchors(text: str, source: str, encoding: str = PEM) -> tuple[Anchor, ...]:
     """Return the anchors of a bundle's text in their order, duplicates included.
 
-    :raises PkiError: for damaged PEM, anything but certificates, and text that holds none (a DER file, a wrong field).
+    :raises PkiError: for damaged PEM, anything but certificates (public keys), and text that holds none (a DER file, a wrong field).
     """
+    if encoding == PUBLIC_KEYS:
+        return _public_keys(text, source)
     blocks = _pem.certificates(text, source)
     if text.strip() and not blocks:
         raise PkiError(source, "holds no PEM certificate", "give a file or field with CERTIFICATE blocks")
     return tuple(anchor(block, source) for block in blocks)
+
+
+def _public_keys(text: str, source: str) -> tuple[Anchor, ...]:
+    blocks = _pem.split(text, source)
+    for block in blocks:
+        if block.label != "PUBLIC KEY":
+            raise PkiError(source, f"holds a {block.label} where only public keys belong", "remove it")
+    if text.strip() and not blocks:
+        raise PkiError(source, "holds no PEM public key", "give a file with PUBLIC KEY blocks")
+    return tuple(Anchor(block, "public key", "public key", ((("key", block.fingerprint),),), block.fingerprint, b"", True)
+                 for block in blocks)
 
 
 def anchor(block: _pem.Block, source: str) -> Anchor:
@@ -140,7 +154,7 @@ def check(result: t.Sequence[Anchor], source: str) -> None:
         key identifiers: OpenSSL then tries the first one only, in either order, and reports a bad signature (measured with 3.0).
     """
     if not result:
-        raise PkiError(source, "the bundle would be empty", "nobody would be trusted; give at least one CA certificate")
+        raise PkiError(source, "the bundle would be empty", "nobody would be trusted; give at least one")
     for one in result:
         if not one.is_ca:
             raise PkiError(source, f"{one.label} is not a CA certificate (BasicConstraints)", "give the CA, not the leaf")
@@ -154,12 +168,12 @@ def check(result: t.Sequence[Anchor], source: str) -> None:
         by_subject[one.canonical_subject].append(one)
 
 
-def decide(current: str | None, wanted: Wanted, source: str) -> Decision:
+def decide(current: str | None, wanted: Wanted, source: str, encoding: str = PEM) -> Decision:
     """Return what becomes of a bundle whose text is *current* (None where it does not exist).
 
     :raises PkiError: as :func:`anchors` for the present text and as :func:`check` for the result.
     """
-    before = anchors(current or "", source)
+    before = anchors(current or "", source, encoding)
     after = merge(before, wanted)
     if not after and not before and wanted.state == ABSENT:
         return Decision(before, after, current, False, False, ())
@@ -173,11 +187,12 @@ def decide(current: str | None, wanted: Wanted, source: str) -> Decision:
 def decide_encoded(value: str | None, encoding: str, cluster: str | None, wanted: Wanted, source: str) -> Decision:
     """Return what becomes of a bundle that a file or field holds in an encoding; ``text`` is the file's or field's new content.
 
-    :param encoding: ``pem``; ``base64`` of PEM (caBundle); ``kubeconfig``: the inline CA data of its clusters, or of *cluster* alone.
+    :param encoding: ``pem``; ``public-keys``: PEM, too; ``base64`` of PEM (caBundle); ``kubeconfig``: the inline CA data of its
+        clusters, or of *cluster* alone.
     :raises PkiError: as :func:`decide`, and for a value that is not what its encoding says.
     """
-    if encoding == PEM:
-        return decide(value, wanted, source)
+    if encoding in (PEM, PUBLIC_KEYS):
+        return decide(value, wanted, source, encoding)
     if encoding == BASE64:
         decision = decide(_kubeconfig.decode(value, source) if value else None, wanted, source)
         return decision._replace(text=_kubeconfig.encode(decision.text or "")) if decision.changed else decision._replace(text=value)

@@ -19,12 +19,12 @@ try:
     import cryptography
     from cryptography import exceptions, x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, utils
 except ImportError:
     IMPORT_TRACEBACK: str | None = traceback.format_exc()
     # Named by string: a type checker then still sees the modules, not None.
     globals().update(dict.fromkeys(
-        ("cryptography", "exceptions", "x509", "hashes", "serialization", "ec", "ed448", "ed25519", "padding", "rsa")))
+        ("cryptography", "exceptions", "x509", "hashes", "serialization", "ec", "ed448", "ed25519", "padding", "rsa", "utils")))
 else:
     IMPORT_TRACEBACK = None
 
@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:  # pragma: no cover
 
 __all__ = (
     "MINIMUM", "cryptography", "ec", "ed448", "ed25519", "exceptions", "hashes", "major_version", "padding",
-    "require_cryptography", "rsa", "serialization", "x509",
+    "require_cryptography", "rsa", "serialization", "utils", "x509",
 )
 
 MINIMUM = 38

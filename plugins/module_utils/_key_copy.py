@@ -17,7 +17,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import key_type
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_key, public_key_sha256
 
-KEY_TYPES = ("rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256")
+KEY_TYPES = ("rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384")
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
 
 
@@ -53,11 +53,14 @@ def public_half(pem: bytes, source: str) -> PublicHalf:
 
 
 def held(key_path: str, key_pem: bytes | None, public_path: str, public_pem: bytes | None) -> Held:
-    """Return what two files hold; a damaged one is a problem, not an error, since a copy can be brought again."""
+    """Return what two files hold; a damaged one is a problem, not an error, since a copy can be brought again.
+
+    :param public_path: empty for a copy of the key alone.
+    """
     problems = []
     key_sha256 = public = None
     for path, content in ((key_path, key_pem), (public_path, public_pem)):
-        if content is None:
+        if path and content is None:
             problems.append(f"{path} is missing")
     try:
         key_sha256 = None if key_pem is None else public_key_sha256(load_key(key_pem, key_path).public_key())

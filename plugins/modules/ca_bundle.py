@@ -20,6 +20,7 @@ description:
     when it would hold a certificate that is no CA, or when it would hold two keys under one subject without distinct
     subject key identifiers, because OpenSSL then uses only the first of them.
     A bundle that holds anything but certificates, such as a private key, is refused as it is.
+  - With O(bundles[].format=public-keys) a file holds public keys in place of certificates, and nothing else.
   - A file keeps its modification time when only its order or its text changes and its certificates do not.
     A process that is older than a file it reads only once can therefore be recognised by the two times.
   - The Python library C(cryptography) is not needed. PyYAML is needed only for kubeconfigs that are not JSON.
@@ -50,6 +51,12 @@ options:
           - The absolute path of the bundle file. It must not be a symbolic link.
           - Exactly one of O(bundles[].path), O(bundles[].kubeconfig_path) and O(bundles[].object) must be given.
         type: path
+      format:
+        description:
+          - What the file O(bundles[].path) holds. V(public-keys) is for C(--service-account-key-file) of the API server.
+        type: str
+        choices: [pem, public-keys]
+        default: pem
       kubeconfig_path:
         description:
           - The absolute path of a kubeconfig whose inline CA data (C(certificate-authority-data)) is the bundle.
@@ -108,7 +115,7 @@ options:
         default: present
       certificates:
         description:
-          - The certificates as PEM. An element may hold several.
+          - The certificates, or public keys, as PEM. An element may hold several.
         type: list
         elements: str
         default: []

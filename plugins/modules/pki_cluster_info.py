@@ -14,6 +14,7 @@ description:
   - This module reads the objects of a cluster that carry trust to its clients, and tells which generations of the authorities each holds.
     These are the ConfigMap C(kube-root-ca.crt) of every namespace, service account tokens' Secrets, the two CA fields of
     C(extension-apiserver-authentication), C(cluster-info), ClusterTrustBundles, and the C(caBundle) of webhooks, APIServices and CRDs.
+    Of Secrets with tokens of service accounts it tells besides which key signed each.
   - With O(expect) it reads what that asks for alone.
   - Where O(expect) asks which generation signs, it creates a CertificateSigningRequest for a client without rights, approves it, and
     waits until it is signed. The request is deleted again, and its key never leaves the memory of the module.
@@ -28,11 +29,17 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: In check mode nobody is asked to sign, since that takes a request in the cluster.
+    details: In check mode nobody is asked to sign, neither a request nor a token.
   diff_mode:
     support: N/A
     details: This module changes nothing.
 options:
+  token_claims:
+    description:
+      - Whether to tell what tokens of service accounts claim. A token is asked for, for the account C(default) of the namespace
+        C(kube-node-lease), and forgotten at once. Nothing is asked for in check mode.
+    type: bool
+    default: false
   expect:
     description:
       - What must be seen, as M(rekey.kubernetes.pki_plan) returns it for the cluster's objects.
@@ -52,6 +59,11 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Learn what tokens of service accounts claim
+  rekey.kubernetes.pki_cluster_info:
+    kubeconfig: /var/lib/kubernetes/admin.kubeconfig
+    token_claims: true
+
 - name: Tell which CAs the cluster's objects hold
   rekey.kubernetes.pki_cluster_info:
     kubeconfig: /var/lib/kubernetes/admin.kubeconfig
@@ -71,6 +83,10 @@ nodes:
   returned: when O(expect) is empty or asks for them
   type: list
   elements: str
+token_claims:
+  description: Issuer, audiences and identity in a token. Empty in check mode.
+  returned: when O(token_claims) is set
+  type: dict
 signed_by:
   description: The generation that signed, empty for a foreign one.
   returned: when O(expect) asks which one signs
@@ -120,6 +136,7 @@ def argument_spec() -> dict[str, t.Any]:
         "kubectl": {"type": "path", "default": "kubectl"},
         "kubeconfig": {"type": "path", "required": True},
         "generations": {"type": "dict", "default": {}},
+        "token_claims": {"type": "bool", "default": False},
         "expect": {"type": "list", "elements": "dict", "default": []},
         "quiet_since": {"type": "float", "default": 0.0},
         "timeout": {"type": "int", "default": 180},
@@ -130,7 +147,8 @@ def see(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Exp
     """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected."""
     try:
         named = [one["name"] for one in expect if "name" in one]
-        seen: dict[str, t.Any] = {"objects": objects.held(kubectl, generations, *([dict.fromkeys(named)] if expect else []))}
+        seen: dict[str, t.Any] = {
+            "objects": objects.held(kubectl, generations, dict.fromkeys(named)) if expect else objects.everything(kubectl, generations)}
         if any(one["ask"] == SIGNED for one in expect):
             seen["signatures"] = objects.signatures(kubectl)
         if not expect or any(one["ask"] == KNOWN_NODES for one in expect):
@@ -162,6 +180,8 @@ def main() -> None:
     expect = [one for one in params["expect"] if one["ask"] != SIGNS or not module.check_mode]
     try:
         generations = Generations(params["generations"])
+        claims = {} if module.check_mode or not params["token_claims"] else objects.token_claims(kubectl)
+        asked = {"token_claims": claims} if params["token_claims"] else {}
         unmet, seen, waited = until(lambda: see(kubectl, generations, expect), params["timeout"], time.monotonic, time.sleep)
         complain, told = quiet(kubectl, params["quiet_since"]) if not unmet else ([], {})
     except PkiError as exc:
@@ -171,7 +191,7 @@ def main() -> None:
     if complain:
         module.fail_json(msg="; ".join(complain) + " (restart what does not trust the new generation, then run again)", unmet=complain,
                          **seen, **told)
-    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **seen, **told)
+    module.exit_json(changed=False, waited_seconds=round(waited, 2), unmet=[], **asked, **seen, **told)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,13 @@ attributes:
 options:
   generations:
     description:
-      - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
+      - The known generations, name to CA certificate (or public key of service accounts) as PEM. A name is C(<authority>/<stamp>).
+    type: dict
+    default: {}
+  token_claims:
+    description:
+      - What tokens of service accounts claim, as M(rekey.kubernetes.pki_cluster_info) returns it. With it and the canaries' keys on the
+        host, the API server is asked which keys it accepts. Each such token is made in memory, lives for a minute, and is never written.
     type: dict
     default: {}
   certificates:
@@ -228,6 +234,7 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         **host_argument_spec(),
         "generations": {"type": "dict", "default": {}},
+        "token_claims": {"type": "dict", "default": {}},
         "certificates": dicts,
         "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
         "bundles": dicts,
@@ -298,7 +305,7 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     params, manager_options, execute = module.params, module.params["manager"], commands.runner(module)
     manager = managers.manager(manager_options, on, execute)
     eye = Observer(on, Generations(params["generations"]), tuple(params["generations"]), manager,
-                   manager_options["service_names"], execute)
+                   manager_options["service_names"], execute, params["token_claims"])
     # Bad input is found before anything is stopped.
     written = write(params, check_mode=True)
     for process, flags in params["flags"].items():

@@ -32,7 +32,7 @@ attributes:
 options:
   generations:
     description:
-      - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
+      - The known generations, name to CA certificate (or public key of service accounts) as PEM. A name is C(<authority>/<stamp>).
     type: dict
     default: {}
   objects:
@@ -95,6 +95,9 @@ observation:
     endpoints:
       description: Endpoint to what it serves and offers, whether it is ready, and how it answered each canary.
       type: dict
+    tokens:
+      description: Path of each token of a service account in a pod's volume to the generation whose key signed it.
+      type: dict
     etcd_leader:
       description: Whether the etcd member of the host leads.
       type: bool
@@ -121,7 +124,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import managers
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import held, nodes
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.objects import everything, nodes
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe import Observer
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
@@ -156,7 +159,7 @@ def main() -> None:
         eye = Observer(on, generations, tuple(params["generations"]), managers.manager(manager, on, runner(module)),
                        manager["service_names"], runner(module))
         seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), params["look_at"] == "everything")
-        asked = {"objects": held(kubectl(module), generations), "nodes": nodes(kubectl(module))} if params["objects"] else {}
+        asked = {"objects": everything(kubectl(module), generations), "nodes": nodes(kubectl(module))} if params["objects"] else {}
     except PkiError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, observation=seen, **asked)

@@ -78,16 +78,16 @@ options:
     required: true
   authorities:
     description:
-      - The authorities to provision or to rotate.
+      - The authorities to provision or to rotate. With V(service-accounts) the key pair of the service accounts is rotated, too.
     type: list
     elements: str
-    choices: [etcd, front-proxy, kubernetes]
+    choices: [etcd, front-proxy, kubernetes, service-accounts]
     default: [kubernetes, etcd, front-proxy]
   phase:
     description:
       - The phase to plan. Required with O(purpose=phase).
     type: str
-    choices: [distrust, distrust-clients, issue, serve, trust, trust-clients]
+    choices: [distrust, distrust-clients, distrust-tokens, issue, renew-tokens, serve, trust, trust-clients]
   rotation:
     description:
       - The old and the new generation of each authority, as the first plan returned them. Required with V(phase) and V(report).
@@ -99,7 +99,8 @@ options:
     default: false
   minimum_age_days:
     description:
-      - An authority whose generation is younger has been rotated already and is left alone. A pending rotation always goes on.
+      - An authority whose generation is younger has been rotated already and is left alone. A pending rotation always goes on,
+        that of the service accounts' key pair even where O(authorities) does not name it.
     type: int
     default: 30
   drains:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import typing as t
 
 AUTHORITIES = ("kubernetes", "etcd", "front-proxy")
+# Rotates as an authority does, by the same tables: a generation is a bare key pair, a bundle holds public keys, a leaf is a token.
+SERVICE_ACCOUNTS = "service-accounts"
 
 SERVER = "server_auth"
 CLIENT = "client_auth"

@@ -30,7 +30,7 @@ ENDPOINTS = (
     # etcd compares the SANs of a peer's client certificate with its address; a canary has none and passes.
     Endpoint("etcd-peer", "etcd", 2380, "etcd", (("etcd", "etcd"),), "etcd-peer", True),
     Endpoint("kube-apiserver", "kube-apiserver", 6443, "kubernetes",
-             (("kubernetes", "kubernetes"), ("front-proxy", "front-proxy")), "apiserver", True),
+             (("kubernetes", "kubernetes"), ("front-proxy", "front-proxy"), ("service-accounts", "service-accounts")), "apiserver", True),
     Endpoint("kube-controller-manager", "kube-controller-manager", 10257, "kubernetes", (("kubernetes", "kubernetes"),), "", False),
     # Without --client-ca-file it follows the ConfigMap extension-apiserver-authentication.
     Endpoint("kube-scheduler", "kube-scheduler", 10259, "kubernetes", (("kubernetes", PUBLISHED),), "", False),

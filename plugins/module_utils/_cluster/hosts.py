@@ -23,7 +23,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts 
     Pair,
     Process,
 )
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST, Trust
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TOKENS, TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 EXTERNAL_CA = "external_ca"
@@ -121,9 +121,9 @@ def leaf_input(pair: Pair) -> str:
 
 
 def side(on: Host, name: str) -> str:
-    """Return which phases move a bundle of the host: the control planes' where any of their processes, or people on them, trust by it."""
+    """Return which phases move a bundle of the host: the control planes' where their processes, or people on them, trust CAs by it."""
     sides = {edge.side for edge in TRUST if edge.component in ("", *on.components) and on.same(edge.bundle) == name}
-    return CONTROL_PLANE if CONTROL_PLANE in sides else CLIENTS
+    return next((one for one in (CONTROL_PLANE, TOKENS) if one in sides), CLIENTS)
 
 
 def kubeconfigs(on: Host) -> list[Kubeconfig]:

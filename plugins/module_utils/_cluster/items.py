@@ -13,7 +13,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import Leaf
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBECONFIG, Bundle, Pair
 
 CANARY_VALIDITY = "24h"
@@ -32,11 +32,6 @@ class Cluster(t.NamedTuple):
     key_type: str = "ecdsa-p256"
     leaf_validity: str = "365d"
     leaf_renew_before: str = "30d"
-
-    def service_accounts(self) -> dict[str, str]:
-        """Return where the service accounts' key pair is on the authority host."""
-        base = f"{self.authority_dir}/service-accounts"
-        return {"key_path": f"{base}.key", "certificate_path": f"{base}.pub"}
 
 
 def cluster(description: t.Mapping[str, t.Any]) -> Cluster:
@@ -120,9 +115,11 @@ def _identity(pair: Pair) -> dict[str, t.Any]:
 
 
 def bundle_item(on: hosts.Host, name: str, certificates: t.Sequence[str]) -> dict[str, t.Any]:
-    """Return the ca_bundle item that makes a bundle hold exactly these certificates (PEM), in this order."""
+    """Return the ca_bundle item that makes a bundle hold exactly these certificates or public keys (PEM), in this order."""
     row = hosts.bundles(on)[name]
-    return {"name": name, "kubeconfig_path" if row.inline else "path": row.path, "certificates": list(certificates), "state": "exact"}
+    holds = {"format": "public-keys"} if row.authority == SERVICE_ACCOUNTS else {}
+    return {"name": name, "kubeconfig_path" if row.inline else "path": row.path, "certificates": list(certificates), "state": "exact",
+            **holds}
 
 
 def _sans(rule: str, on: hosts.Host, of: Cluster) -> dict[str, list[str]]:

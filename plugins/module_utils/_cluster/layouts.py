@@ -48,7 +48,7 @@ class Pair(t.NamedTuple):
 
 
 class Bundle(t.NamedTuple):
-    """A file with trust anchors, or a kubeconfig that has them inline."""
+    """A file with trust anchors (CA certificates, or public keys of service accounts), or a kubeconfig that has them inline."""
 
     name: str
     authority: str
@@ -72,17 +72,19 @@ class Kubeconfig(t.NamedTuple):
 
 
 class Copy(t.NamedTuple):
-    """A key pair of the authority host that these components need a copy of; ``public`` is a certificate or a public key.
+    """A key pair of the authority host that these components need a copy of; ``public`` is the certificate beside the key.
+
+    A copy without one is the key alone: its public half stands in a bundle.
 
     A copy with a *home* is kept there as long as nothing rotates: its certificate is then the first one of the bundle ``home``,
     which may not hold a second one while something signs with it. A rotation keeps it at ``key`` and ``public`` meanwhile.
     """
 
     name: str
-    authority: str  # "" for the service-account pair
+    authority: str
     key: str
     public: str
-    readers: tuple[str, ...]  # processes
+    readers: t.Mapping[str, str]  # process -> its input in the reload table; "" where it only has to be there
     home_key: str = ""
     home: str = ""
 
@@ -124,6 +126,10 @@ _PROCESSES = (
     Process("kube-scheduler", "kube_control_plane", 10259, "/readyz"),
 )
 
+# One key: API servers sign the tokens of pods with it, the leading controller-manager those that Secrets hold.
+_TOKEN_SIGNERS = {"kube-apiserver": "--service-account-signing-key-file",
+                  "kube-controller-manager": "--service-account-private-key-file"}
+
 SYSTEMD = Layout(
     name="systemd",
     state_dir={"kube_control_plane": "{kubernetes_dir}/.rekey", "etcd": "{etcd_dir}/.rekey"},
@@ -143,6 +149,7 @@ SYSTEMD = Layout(
         Bundle("kubernetes", "kubernetes", "{kubernetes_dir}/ca.crt", "kube_control_plane"),
         Bundle("front-proxy", "front-proxy", "{kubernetes_dir}/front-proxy-ca.crt", "kube_control_plane"),
         Bundle("apiserver-etcd", "etcd", "{kubernetes_dir}/etcd-ca.crt", "kube_control_plane"),
+        Bundle("service-accounts", "service-accounts", "{kubernetes_dir}/service-accounts.pub", "kube_control_plane"),
         Bundle("etcd", "etcd", "{etcd_dir}/ca.crt", "etcd"),
     ),
     kubeconfigs=(
@@ -154,9 +161,8 @@ SYSTEMD = Layout(
     copies=(
         # The controller-manager accepts exactly one certificate in its signing file: a file of its own, never the bundle.
         Copy("signer", "kubernetes", "{kubernetes_dir}/signing-ca.key", "{kubernetes_dir}/signing-ca.crt",
-             ("kube-controller-manager",)),
-        Copy("service-accounts", "", "{kubernetes_dir}/service-accounts.key", "{kubernetes_dir}/service-accounts.pub",
-             ("kube-apiserver", "kube-controller-manager")),
+             {"kube-controller-manager": "--cluster-signing-cert-file"}),
+        Copy("service-accounts", "service-accounts", "{kubernetes_dir}/service-accounts.key", "", _TOKEN_SIGNERS),
     ),
     processes=_PROCESSES,
     same=dict.fromkeys(
@@ -191,6 +197,7 @@ KUBEADM = Layout(
     bundles=(
         Bundle("kubernetes", "kubernetes", f"{_PKI}/ca.crt", _NODES),
         Bundle("front-proxy", "front-proxy", f"{_PKI}/front-proxy-ca.crt", "kube_control_plane"),
+        Bundle("service-accounts", "service-accounts", f"{_PKI}/sa.pub", "kube_control_plane"),
         # The API server's too: where etcd has hosts of its own, control planes keep a copy.
         Bundle("etcd", "etcd", "{etcd_dir}/ca.crt", "etcd kube_control_plane"),
         Bundle("controller-manager-kubeconfig", "kubernetes", "{kubernetes_dir}/controller-manager.conf", "kube_control_plane", True),
@@ -213,13 +220,13 @@ KUBEADM = Layout(
     ),
     copies=(
         Copy("signer", "kubernetes", f"{_PKI}/.rekey/kubernetes-ca.key", f"{_PKI}/.rekey/kubernetes-ca.crt",
-             ("kube-controller-manager",), f"{_PKI}/ca.key", f"{_PKI}/ca.crt"),
+             {"kube-controller-manager": "--cluster-signing-cert-file"}, f"{_PKI}/ca.key", f"{_PKI}/ca.crt"),
         # Nothing signs with these two but kubeadm itself, which wants them on every control plane.
         Copy("front-proxy-ca", "front-proxy", f"{_PKI}/.rekey/front-proxy-ca.key", f"{_PKI}/.rekey/front-proxy-ca.crt",
-             ("kube-apiserver",), f"{_PKI}/front-proxy-ca.key", f"{_PKI}/front-proxy-ca.crt"),
+             {"kube-apiserver": ""}, f"{_PKI}/front-proxy-ca.key", f"{_PKI}/front-proxy-ca.crt"),
         Copy("etcd-ca", "etcd", f"{_PKI}/.rekey/etcd-ca.key", f"{_PKI}/.rekey/etcd-ca.crt",
-             ("etcd",), "{etcd_dir}/ca.key", "{etcd_dir}/ca.crt"),
-        Copy("service-accounts", "", f"{_PKI}/sa.key", f"{_PKI}/sa.pub", ("kube-apiserver", "kube-controller-manager")),
+             {"etcd": ""}, "{etcd_dir}/ca.key", "{etcd_dir}/ca.crt"),
+        Copy("service-accounts", "service-accounts", f"{_PKI}/sa.key", "", _TOKEN_SIGNERS),
     ),
     processes=(
         Process("etcd", "etcd", 2379, ""),

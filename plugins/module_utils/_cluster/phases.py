@@ -21,16 +21,29 @@ Why this order (L1 to L7 are the ordering laws of docs/design.md):
   in ``exec`` through that API server (client-go transport/cert_rotation.go), once; refused requests would last for whole windows.
 * ``distrust-clients`` last: what an API server still trusts it writes back into ``extension-apiserver-authentication``,
   and what a controller-manager still publishes becomes the trust of every new pod.
+
+The service accounts' key goes through the same windows, and needs two phases more, there only where it rotates:
+
+* its public halves are both trusted from ``trust`` on, the new key signs from ``distrust`` on: with two windows that is the earliest;
+* kubelets renew their pods' tokens in ``distrust-clients``, when no API server signs with the old key any more: they restart then
+  anyway, and a token that is made before may be an old one;
+* ``renew-tokens`` waits until pods have read them, ``distrust-tokens`` forgets the old key: API servers restart once more.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TOKENS
 
 OLD = "old"
 NEW = "new"
+
+# What is presented of the service accounts' key, besides the key itself ("service-accounts": API servers sign with it).
+SECRET_TOKENS = "secret-tokens"  # the controller-manager signs with the same key what Secrets hold
+PROJECTED_TOKEN = "projected-token"  # what a kubelet has put into a pod's volume
+POD_TOKEN = "pod-token"  # what the pod's process has read of it
 
 
 class Phase(t.NamedTuple):
@@ -38,29 +51,42 @@ class Phase(t.NamedTuple):
 
     name: str
     purpose: str
-    side: str = ""  # whose trust changes; "" for nobody's
+    side: str = ""  # whose trust changes, separated by spaces; "" for nobody's
     trusts: tuple[str, ...] = ()  # generations that side's bundles hold after the phase
     presents: tuple[str, ...] = ()  # presenters that use the new generation from this phase on
+
+    def reaches(self, side: str) -> bool:
+        """Whether the phase changes the trust of a side."""
+        return side in self.side.split()
 
     @property
     def widens(self) -> bool:
         """Whether the control planes' bundles hold two generations from this phase on: nothing may sign from one of them."""
-        return self.side == CONTROL_PLANE and OLD in self.trusts
+        return self.reaches(CONTROL_PLANE) and OLD in self.trusts
 
     @property
     def narrows(self) -> bool:
         """Whether the control planes' bundles hold the new generation alone from this phase on."""
-        return self.side == CONTROL_PLANE and OLD not in self.trusts
+        return self.reaches(CONTROL_PLANE) and OLD not in self.trusts
 
 
 ROTATION = (
-    Phase("trust", "control planes trust both generations", CONTROL_PLANE, (OLD, NEW)),
+    Phase("trust", "control planes trust both generations", f"{CONTROL_PLANE} {TOKENS}", (OLD, NEW)),
     Phase("issue", "the new generation signs, and control planes use it as clients", presents=(
         "signer", "controller-manager", "scheduler", "admin", "super-admin", "front-proxy-client", "apiserver-etcd-client",
         "etcd-healthcheck-client", "etcd-peer", "etcd-server")),
     Phase("trust-clients", "nodes, workloads and objects trust both generations", CLIENTS, (OLD, NEW), ("kubelet-client",)),
     Phase("serve", "API servers and kubelets show the new generation to everyone", presents=(
         "apiserver", "apiserver-kubelet-client", "kubelet-server")),
-    Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,)),
-    Phase("distrust-clients", "nodes, workloads and objects trust the new generation alone", CLIENTS, (NEW,)),
+    Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,), (SERVICE_ACCOUNTS, SECRET_TOKENS)),
+    Phase("distrust-clients", "nodes, workloads and objects trust the new generation alone", CLIENTS, (NEW,), (PROJECTED_TOKEN,)),
 )
+TOKEN_PHASES = (
+    Phase("renew-tokens", "pods use tokens of the new key", presents=(POD_TOKEN,)),
+    Phase("distrust-tokens", "API servers accept tokens of the new key alone", TOKENS, (NEW,)),
+)
+
+
+def phases_of(authorities: t.Container[str]) -> tuple[Phase, ...]:
+    """Return the phases in which these rotate."""
+    return (*ROTATION, *TOKEN_PHASES) if SERVICE_ACCOUNTS in authorities else ROTATION

@@ -37,6 +37,7 @@ RELOAD = (
     Reload("kube-apiserver", "--service-account-key-file", NEVER, 0),
     # Read again at a request to a kubelet, 5 min after the last time (client-go transport/ca_rotation.go).
     Reload("kube-apiserver", "--kubelet-certificate-authority", (1, 36), 300, shows=False),
+    Reload("kube-apiserver", "--service-account-signing-key-file", NEVER, 0),
     Reload("kube-apiserver", "leaf", ALWAYS, 60),
     Reload("etcd", "--trusted-ca-file", NEVER, 0),
     Reload("etcd", "--peer-trusted-ca-file", NEVER, 0),
@@ -62,7 +63,14 @@ RELOAD = (
     Reload("kubelet", "leaf", NEVER, 0),
     # Feature ReloadKubeletServerCertificateFile; before 1.36 a client that dials an address, as API servers do, is served the old one.
     Reload("kubelet", "tlsCertFile", (1, 36), 60),
+    Reload("kubelet", "tokens", NEVER, 0),
 )
+
+# A kubelet keeps the tokens of its pods in memory until 80 % of their hour is over, and makes all of them anew when it starts, without
+# restarting a pod: seen live within 15 s (pkg/kubelet/token/token_manager.go).
+TOKENS_INPUT = "tokens"
+# client-go reads a token file again when what it read is a minute old, less 10 s (transport/token_source.go, v0.37); and some to spare.
+TOKEN_READ_SECONDS = 75
 
 # Leader-elected, with a standby: restarting one costs no request, so it is not worth waiting minutes for a live reload.
 CHEAP = frozenset({"kube-controller-manager", "kube-scheduler"})

@@ -7,8 +7,8 @@
 """Table 3, the trust edges: which verifier judges which presenters with which bundle.
 
 A verifier's ``input`` is the flag, field or object that names its trust; ``reload.py`` says when a running process takes
-a changed one over. ``side`` says which phase of ``phases.py`` reaches it: the control planes, or their clients
-(nodes, workloads, objects).
+a changed one over. ``side`` says which phase of ``phases.py`` reaches it: the control planes, their clients
+(nodes, workloads, objects), or what judges the tokens of service accounts.
 Source: reference table "every place that holds or points at a CA", read in Kubernetes v1.35 to v1.37 and etcd v3.6 and v3.7.
 """
 
@@ -18,6 +18,7 @@ import typing as t
 
 CONTROL_PLANE = "control-plane"
 CLIENTS = "clients"
+TOKENS = "tokens"
 
 
 class Trust(t.NamedTuple):
@@ -29,7 +30,7 @@ class Trust(t.NamedTuple):
     input: str
     bundle: str  # the layout's bundle it reads; "" where it is no file of a host
     side: str
-    presenters: tuple[str, ...]  # catalogue leaves, "kubelet-client", or "signed": whatever the signer signs
+    presenters: tuple[str, ...]  # catalogue leaves, "kubelet-client", "signed": whatever the signer signs, or tokens (phases.py)
     optional: bool = False  # only where the component is started with the input, a flag, naming the bundle
 
 
@@ -42,6 +43,8 @@ TRUST = (
     Trust("apiserver.etcd-ca", "etcd", "kube-apiserver", "--etcd-cafile", "apiserver-etcd", CONTROL_PLANE, ("etcd-server",)),
     Trust("apiserver.kubelet-ca", "kubernetes", "kube-apiserver", "--kubelet-certificate-authority", "kubernetes", CONTROL_PLANE,
           ("kubelet-server",), optional=True),
+    Trust("apiserver.service-accounts", "service-accounts", "kube-apiserver", "--service-account-key-file", "service-accounts", TOKENS,
+          ("service-accounts", "secret-tokens", "pod-token")),
     Trust("etcd.client-ca", "etcd", "etcd", "--trusted-ca-file", "etcd", CONTROL_PLANE,
           ("apiserver-etcd-client", "etcd-healthcheck-client")),
     Trust("etcd.peer-ca", "etcd", "etcd", "--peer-trusted-ca-file", "etcd", CONTROL_PLANE, ("etcd-peer",)),

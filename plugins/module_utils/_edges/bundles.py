@@ -19,7 +19,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import kub
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 ATTEMPTS = 5
-DEFAULT_MODE = {_bundle.PEM: "0644", _bundle.KUBECONFIG: "0600"}
+DEFAULT_MODE = {_bundle.PEM: "0644", _bundle.PUBLIC_KEYS: "0644", _bundle.KUBECONFIG: "0600"}
 NOTHING = _bundle.Decision((), (), None, False, False, ())
 
 
@@ -100,6 +100,7 @@ def item_spec() -> dict[str, t.Any]:
     return {
         "name": {"type": "str", "required": True},
         "path": {"type": "path"},
+        "format": {"type": "str", "choices": [_bundle.PEM, _bundle.PUBLIC_KEYS], "default": _bundle.PEM},
         "kubeconfig_path": {"type": "path"},
         "cluster": {"type": "str"},
         "object": {"type": "dict", "options": place},
@@ -132,13 +133,15 @@ def _item(options: t.Mapping[str, t.Any]) -> Item:
     if len(kinds) != 1:
         raise PkiError(name, "needs exactly one of path, kubeconfig_path and object", "give one")
     place = options["object"] or {}
-    encoding = {"path": _bundle.PEM, "kubeconfig_path": _bundle.KUBECONFIG}.get(kinds[0]) or place["format"]
+    encoding = {"path": options["format"], "kubeconfig_path": _bundle.KUBECONFIG}.get(kinds[0]) or place["format"]
     if options["cluster"] is not None and encoding != _bundle.KUBECONFIG:
         raise PkiError(name, "cluster is for kubeconfigs", "remove it")
     target = None if place else _target(options, options[kinds[0]], encoding)
+    if options["format"] != _bundle.PEM and kinds[0] != "path":
+        raise PkiError(name, "format is for path", "remove it")
     if place:
         kubectl_edge.field_parts(place["field"], name)
-    return Item(name, target, place, encoding, options["cluster"], _wanted(options), options["missing"] == "skip")
+    return Item(name, target, place, encoding, options["cluster"], _wanted(options, encoding), options["missing"] == "skip")
 
 
 def _target(options: t.Mapping[str, t.Any], path: str, encoding: str) -> files.Target:
@@ -150,13 +153,14 @@ def _target(options: t.Mapping[str, t.Any], path: str, encoding: str) -> files.T
     return files.Target(os.path.normpath(path), int(mode, 8), options["owner"], options["group"])
 
 
-def _wanted(options: t.Mapping[str, t.Any]) -> _bundle.Wanted:
+def _wanted(options: t.Mapping[str, t.Any], encoding: str) -> _bundle.Wanted:
+    holds = _bundle.PUBLIC_KEYS if encoding == _bundle.PUBLIC_KEYS else _bundle.PEM
     name, state = options["name"], options["state"]
     texts = [(f"{name}: certificates[{index}]", text) for index, text in enumerate(options["certificates"])]
     texts += [(f"{name}: {path}", files.require(path, name).decode("utf-8", "replace")) for path in options["certificate_paths"]]
     anchors: tuple[_bundle.Anchor, ...] = ()
     for source, text in texts:
-        found = _bundle.anchors(text, source)
+        found = _bundle.anchors(text, source, holds)
         if not found:
             raise PkiError(source, "holds no PEM certificate", "give CERTIFICATE blocks")
         anchors += found

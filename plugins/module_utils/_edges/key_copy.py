@@ -32,8 +32,18 @@ class Copy(t.NamedTuple):
     item: str  # how messages name it
     destination: _seal.Destination
     key: Target
-    public: Target
+    public: Target | None  # None for a copy of the key alone
     options: t.Mapping[str, t.Any]
+
+    @property
+    def targets(self) -> list[Target]:
+        """The files of the pair."""
+        return [self.key, *([self.public] if self.public else [])]
+
+    @property
+    def public_path(self) -> str:
+        """Where the public half is; empty for a copy of the key alone."""
+        return self.public.path if self.public else ""
 
     @property
     def transport(self) -> Target:
@@ -79,14 +89,16 @@ def from_options(options: t.Mapping[str, t.Any], action: str) -> Copy:
         raise PkiError("copies", "a copy has an empty name", "name it")
     if not host and action in ("seal", "install"):
         raise PkiError(name, f"has no host, which action={action} needs", "set it to the destination's name in the inventory")
+    if not options.get("public_path") and action == "create":
+        raise PkiError(name, "has no public_path, which action=create needs", "say where the public half shall be")
     destination = _seal.Destination(name, host)
     item = destination.item if host else name
     key_mode, public_mode = (_mode(options, option, item) for option in ("key_mode", "public_mode"))
     if key_mode & OTHERS:
         raise PkiError(item, f"key_mode {options['key_mode']} opens the private key to others", "use 0600 or 0640")
     owner, group = options.get("owner"), options.get("group")
-    return Copy(item, destination, Target(options["key_path"], key_mode, owner, group),
-                Target(options["public_path"], public_mode, owner, group), options)
+    public = Target(options["public_path"], public_mode, owner, group) if options.get("public_path") else None
+    return Copy(item, destination, Target(options["key_path"], key_mode, owner, group), public, options)
 
 
 def check_distinct(copies: t.Sequence[Copy], writes: bool) -> None:
@@ -96,7 +108,7 @@ def check_distinct(copies: t.Sequence[Copy], writes: bool) -> None:
         if copy.destination in destinations:
             raise PkiError(copy.item, "is in the list twice", "remove one of the two")
         destinations.add(copy.destination)
-        for path in (copy.key.path, copy.public.path, copy.transport.path) if writes else ():
+        for path in (target.path for target in (*copy.targets, copy.transport) if writes):
             if os.path.normpath(path) in paths:
                 raise PkiError(copy.item, f"{path}: is used twice in the list", "give every file a path of its own")
             paths.add(os.path.normpath(path))
@@ -108,7 +120,7 @@ def item_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "required": True},
         "host": {"type": "str"},
         "key_path": {"type": "path", "required": True, "no_log": False},
-        "public_path": {"type": "path", "required": True},
+        "public_path": {"type": "path"},
         "key_type": {"type": "str", "choices": list(_key_copy.KEY_TYPES), "default": "rsa-2048", "no_log": False},
         "wanted_public_sha256": {"type": "str"},
         "public_content": {"type": "str"},
@@ -144,13 +156,13 @@ def apply(plans: t.Sequence[Plan]) -> None:
 
 def plan_request(copy: Copy, check_mode: bool) -> Plan:
     """Say whether the destination needs the copy, and see to its transport key."""
-    for target in (copy.key, copy.public, copy.transport):
+    for target in (*copy.targets, copy.transport):
         files.check_target(target, copy.item, check_mode)
     public = _public_content(copy)
     found = _held(copy)
     wanted = _key_copy.wanted_sha256(copy.options.get("wanted_public_sha256"), public, copy.item)
-    reasons = _key_copy.copy_reasons(found, copy.key.path, copy.public.path, wanted, public)
-    reasons += _attribute_reasons(copy.key, copy.public)
+    reasons = _key_copy.copy_reasons(found, copy.key.path, copy.public_path, wanted, public)
+    reasons += _attribute_reasons(*copy.targets)
     facts: dict[str, t.Any] = {"needed": bool(reasons), "public_sha256": found.key_sha256, "transport_public_key": None}
     existing = files.read(copy.transport.path, copy.item)
     if not reasons:
@@ -175,10 +187,12 @@ def plan_seal(copy: Copy, check_mode: bool) -> Plan:
         _seal.check_transport_public_key(transport_public_key, copy.item)
     elif not check_mode:
         raise PkiError(copy.item, "has no transport_public_key", "run action=request on the destination first")
-    if check_mode and not (os.path.exists(copy.key.path) and os.path.exists(copy.public.path)):
+    if check_mode and not all(os.path.exists(target.path) for target in copy.targets):
         return Plan(copy, [], facts)
     key = load_key(files.require(copy.key.path, copy.item), f"{copy.item}: {copy.key.path}")
-    public = _key_copy.public_half(files.require(copy.public.path, copy.item), f"{copy.item}: {copy.public.path}")
+    public = _key_copy.public_key_half(key)
+    if copy.public:
+        public = _key_copy.public_half(files.require(copy.public.path, copy.item), f"{copy.item}: {copy.public.path}")
     _check_pair(copy, key, public)
     facts.update(public_content=public.pem, public_sha256=public.sha256)
     if transport_public_key:
@@ -188,52 +202,52 @@ def plan_seal(copy: Copy, check_mode: bool) -> Plan:
 
 def plan_install(copy: Copy, check_mode: bool) -> Plan:
     """Open what was sealed and put the pair in place: the key first, then its public half; the transport key goes last."""
-    for target in (copy.key, copy.public, copy.transport):
+    for target in (*copy.targets, copy.transport):
         files.check_target(target, copy.item, check_mode)
     public = _public_content(copy)
     if public is None and not check_mode:
         raise PkiError(copy.item, "has no public_content", _ORDER)
     wanted = _key_copy.wanted_sha256(copy.options.get("wanted_public_sha256"), public, copy.item)
     found = _held(copy)
-    reasons = _key_copy.copy_reasons(found, copy.key.path, copy.public.path, wanted, public)
+    reasons = _key_copy.copy_reasons(found, copy.key.path, copy.public_path, wanted, public)
     writes, kept = [], []
     if public and found.key_sha256 != public.sha256:
         writes += [(copy.key, content) for content in _opened(copy, public, check_mode)]
     else:
         kept.append(copy.key)
-    if public and (found.public is None or found.public.pem != public.pem):
+    if copy.public and public and (found.public is None or found.public.pem != public.pem):
         writes.append((copy.public, public.pem.encode("ascii")))
-    else:
+    elif copy.public:
         kept.append(copy.public)
     attributes = [target for target in kept if files.attribute_reasons(target)]
     removes = [copy.transport.path] if os.path.lexists(copy.transport.path) else []
     differences = _attribute_reasons(*attributes)
     if removes and not (reasons or differences):
         reasons = [f"{copy.transport.path} is left over"]
+    facts = {"public_sha256": wanted or found.key_sha256}
     before = {"key": found.key_sha256, "public": found.public and found.public.sha256, "attributes": differences}
-    after: dict[str, t.Any] = {"key": wanted or found.key_sha256, "public": wanted or found.key_sha256, "attributes": []}
-    return Plan(copy, reasons + differences, {"public_sha256": wanted or found.key_sha256}, writes, attributes, removes,
-                bool(reasons), before, after)
+    after: dict[str, t.Any] = {"key": facts["public_sha256"], "public": facts["public_sha256"] if copy.public else None, "attributes": []}
+    return Plan(copy, reasons + differences, facts, writes, attributes, removes, bool(reasons), before, after)
 
 
 def plan_create(copy: Copy, check_mode: bool) -> Plan:
     """Make a key pair where there is none; a key that is there is kept, and its missing public half is written."""
-    for target in (copy.key, copy.public):
+    for target in copy.targets:
         files.check_target(target, copy.item, check_mode)
-    private, public_pem = (files.read(target.path, copy.item) for target in (copy.key, copy.public))
+    private, public_pem = (files.read(target.path, copy.item) for target in copy.targets)
     if private is None and public_pem is not None:
-        raise PkiError(copy.item, f"{copy.public.path}: its private key {copy.key.path} is missing",
+        raise PkiError(copy.item, f"{copy.public_path}: its private key {copy.key.path} is missing",
                        "restore the key, or remove the public half to have a new pair made")
     if private is None:
         return _created(copy, check_mode)
     key = load_key(private, f"{copy.item}: {copy.key.path}")
     public = _key_copy.public_key_half(key)
     if public_pem is not None:
-        public = _key_copy.public_half(public_pem, f"{copy.item}: {copy.public.path}")
+        public = _key_copy.public_half(public_pem, f"{copy.item}: {copy.public_path}")
     _check_pair(copy, key, public)
-    missing = [f"{copy.public.path} is missing"] if public_pem is None else []
-    writes = [(copy.public, public.pem.encode("ascii"))] if missing else []
-    attributes = [target for target in (copy.key, copy.public) if files.attribute_reasons(target)]
+    missing = [f"{copy.public_path} is missing"] if public_pem is None else []
+    writes = [(copy.targets[-1], public.pem.encode("ascii"))] if missing else []
+    attributes = [target for target in copy.targets if files.attribute_reasons(target)]
     differences = _attribute_reasons(*attributes)
     before = {"key": public.sha256, "public": None if missing else public.sha256, "attributes": differences}
     after: dict[str, t.Any] = {"key": public.sha256, "public": public.sha256, "attributes": []}
@@ -241,7 +255,7 @@ def plan_create(copy: Copy, check_mode: bool) -> Plan:
 
 
 def _created(copy: Copy, check_mode: bool) -> Plan:
-    reasons = [f"{copy.key.path} is missing", f"{copy.public.path} is missing"]
+    reasons = [f"{target.path} is missing" for target in copy.targets]
     kind = copy.options["key_type"]
     before: dict[str, t.Any] = {"key": None, "public": None}
     if check_mode:
@@ -249,7 +263,7 @@ def _created(copy: Copy, check_mode: bool) -> Plan:
         return Plan(copy, reasons, facts, pending=True, before=before, after={"key": f"new {kind}", "public": f"new {kind}"})
     key = new_key(kind)
     public = _key_copy.public_key_half(key)
-    writes = [(copy.key, key_pem(key)), (copy.public, public.pem.encode("ascii"))]
+    writes = list(zip(copy.targets, (key_pem(key), public.pem.encode("ascii"))))
     return Plan(copy, reasons, _created_facts(public), writes, before=before, after={"key": public.sha256, "public": public.sha256})
 
 
@@ -288,8 +302,8 @@ def _public_content(copy: Copy) -> _key_copy.PublicHalf | None:
 
 
 def _held(copy: Copy) -> _key_copy.Held:
-    private, public_pem = (files.read(target.path, copy.item) for target in (copy.key, copy.public))
-    return _key_copy.held(copy.key.path, private, copy.public.path, public_pem)
+    private, public_pem = (files.read(path, copy.item) if path else None for path in (copy.key.path, copy.public_path))
+    return _key_copy.held(copy.key.path, private, copy.public_path, public_pem)
 
 
 def _set_attributes(target: Target, item: str) -> None:
@@ -305,7 +319,7 @@ def _attribute_reasons(*targets: Target) -> list[str]:
 
 def _check_pair(copy: Copy, key: t.Any, public: _key_copy.PublicHalf) -> None:
     if _key_copy.public_key_half(key).sha256 != public.sha256:
-        raise PkiError(copy.item, f"{copy.key.path} and {copy.public.path} do not match", "restore the pair")
+        raise PkiError(copy.item, f"{copy.key.path} and {copy.public_path} do not match", "restore the pair")
 
 
 def _mode(options: t.Mapping[str, t.Any], option: str, item: str) -> int:

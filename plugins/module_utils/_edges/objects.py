@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""The cluster's objects that carry trust, and the signer behind the certificates API, asked through kubectl."""
+"""The cluster's objects that carry trust, tokens in Secrets, and the signers behind the API, asked through kubectl."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl, Object
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import SIGNED_SECRETS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import tokens
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.canary import canary_request
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate
@@ -67,6 +69,24 @@ def held(kubectl: Kubectl, generations: Generations, names: t.Collection[str] = 
         if one.field.place in found[one.field.row] or not table.ROW[one.field.row].everywhere:
             found[one.field.row][one.field.place] = one.generations
     return found
+
+
+def everything(kubectl: Kubectl, generations: Generations) -> dict[str, dict[str, list[str]]]:
+    """Return what all objects hold, and of which key the tokens in Secrets are."""
+    return {**held(kubectl, generations), SIGNED_SECRETS: signed_secrets(kubectl, generations)}
+
+
+def signed_secrets(kubectl: Kubectl, generations: Generations) -> dict[str, list[str]]:
+    """Return place → the generation of the service accounts' key that has signed the token in a Secret; the token itself is forgotten."""
+    secrets = kubectl.list("secrets", field_selector="type=kubernetes.io/service-account-token")
+    tokens_of = {f"{one['metadata']['namespace']}/{one['metadata']['name']}": base64.b64decode((one.get("data") or {}).get("token", ""))
+                 for one in secrets}
+    return {place: [generations.of_token(token.decode())] for place, token in tokens_of.items() if token}
+
+
+def token_claims(kubectl: Kubectl) -> dict[str, t.Any]:
+    """Return what tokens claim for an account that every cluster has and that has no rights; the token itself is forgotten at once."""
+    return tokens.claims_of(kubectl.text(["create", "token", "default", "--namespace=kube-node-lease"]))
 
 
 def nodes(kubectl: Kubectl) -> list[str]:

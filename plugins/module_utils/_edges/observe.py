@@ -12,11 +12,14 @@ import concurrent.futures
 import glob
 import json
 import os
+import re
 import time
 import typing as t
+import uuid
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _kubeconfig, _pem
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Bundle, Copy, Pair
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, services, tls
@@ -24,13 +27,16 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, SIGNER_INPUT
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import tokens
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import certificate_facts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, load_key
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.verify import pair_matches
 
 PARALLEL = 8
-POD_TRUST = "/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/ca.crt"
+POD_VOLUMES = "/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*"
+# Three parts, the first of which is a JSON object in base64url: a token may have any name in its volume.
+_TOKEN = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+\s*")
 PAIR_FACTS = ("subject", "common_name", "organizations", "not_after", "remaining_days", "fingerprint_sha256", "sans")
 _FRONT_PROXY_HEADERS = {"X-Remote-User": items.CANARY_USER, "X-Remote-Group": "system:authenticated"}
 _WHO_AM_I = tls.Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
@@ -49,6 +55,7 @@ class Observer(t.NamedTuple):
     manager: services.Manager
     service_names: t.Mapping[str, str]  # process → service
     run: Run
+    claims: t.Mapping[str, t.Any] = {}  # of the service account that canaries of its key are for
 
     def observe(self, now: t.Any, everything: bool = True) -> dict[str, t.Any]:
         """Return the observation that ``_rotation.plan`` documents.
@@ -58,6 +65,7 @@ class Observer(t.NamedTuple):
         """
         files_seen = {
             "clock": time.time(),
+            "tokens": self._tokens() if everything else {},
             "pairs": {name: self._pair(pair, now) for name, pair in hosts.pairs(self.on).items()
                       if _belongs(pair, pair.certificate_path)},
             "bundles": {name: self._bundle(row) for name, row in hosts.bundles(self.on).items() if _belongs(row, row.path)},
@@ -71,10 +79,19 @@ class Observer(t.NamedTuple):
     def _volumes(self) -> dict[str, list[str]]:
         """Return path → generations of every copy of kube-root-ca.crt in a running pod's projected volume."""
         found = {}
-        for path in glob.glob(POD_TRUST) if "kubelet" in self.on.components else []:
+        for path in glob.glob(f"{POD_VOLUMES}/ca.crt") if "kubelet" in self.on.components else []:
             content = files.read(path)
             if content is not None:  # its pod may end at any time
                 found[path] = [self.generations.of_anchor(block) for block in _pem.certificates(content.decode("utf-8", "replace"), path)]
+        return found
+
+    def _tokens(self) -> dict[str, str]:
+        """Return path → generation whose key signed it, for every token of a service account in a running pod's projected volume."""
+        found = {}
+        for path in glob.glob(f"{POD_VOLUMES}/*") if "kubelet" in self.on.components else []:
+            content = files.read(path) if os.path.isfile(path) else None
+            if content is not None and _TOKEN.fullmatch(content):
+                found[path] = self.generations.of_token(content.decode("ascii"))
         return found
 
     def _pair(self, pair: Pair, now: t.Any) -> dict[str, t.Any]:
@@ -108,13 +125,18 @@ class Observer(t.NamedTuple):
         if content is None:
             return {"path": row.path, "exists": False, "generations": [], "changed_at": 0.0}
         text = content.decode("utf-8", "replace")
+        split = _pem.split if row.authority == SERVICE_ACCOUNTS else _pem.certificates
         if row.inline:
             inline = _kubeconfig.authority_data(_kubeconfig.parse(text, row.path), None, row.path).values()
             text = "".join(_kubeconfig.decode(one, row.path) for one in inline)
         return {"path": row.path, "exists": True, "changed_at": os.stat(row.path).st_mtime,
-                "generations": [self.generations.of_anchor(block) for block in _pem.certificates(text, row.path)]}
+                "generations": [self.generations.of_anchor(block) for block in split(text, row.path)]}
 
     def _copy(self, row: Copy) -> dict[str, t.Any]:
+        if not row.public:
+            exists = os.path.exists(row.key)
+            return {"path": row.key, "exists": exists, "generation": self._of_key(row.key), "apart": False, "home": "",
+                    "changed_at": os.stat(row.key).st_mtime if exists else 0.0}
         apart = bool(row.home) and self._signs_apart(row)
         path = row.public if not row.home or os.path.exists(row.public) else row.home
         content = files.read(path)
@@ -155,7 +177,10 @@ class Observer(t.NamedTuple):
 
     def _has_canary(self, endpoint: Endpoint, generation: str) -> bool:
         authority, _slash, stamp = generation.partition("/")
-        return authority in dict(endpoint.judges) and os.path.exists(f"{items.canary_base(self.on, authority, stamp)}.crt")
+        if authority == SERVICE_ACCOUNTS and not self.claims:
+            return False
+        ending = "key" if authority == SERVICE_ACCOUNTS else "crt"
+        return authority in dict(endpoint.judges) and os.path.exists(f"{items.canary_base(self.on, authority, stamp)}.{ending}")
 
     def _shown(self, endpoint: Endpoint) -> dict[str, t.Any]:
         if not endpoint.serves and not endpoint.offers:
@@ -180,9 +205,14 @@ class Observer(t.NamedTuple):
             request = _WHO_AM_I if endpoint.name == "kube-apiserver" else tls.Request("GET", "/metrics")
         if authority == "front-proxy":
             request = request._replace(headers={**request.headers, **_FRONT_PROXY_HEADERS})
-        request = request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key")
-        answer = tls.ask(hosts.address(self.on, endpoint.process), endpoint.port, request)
-        return _verdict(endpoint, answer)
+        user = items.CANARY_USER
+        if authority == SERVICE_ACCOUNTS:
+            user = self.claims["sub"]
+            token = tokens.canary(load_key(files.require(f"{base}.key"), f"{base}.key"), self.claims, time.time(), uuid.uuid4().hex)
+            request = request._replace(headers={**request.headers, "Authorization": f"Bearer {token}"})
+        else:
+            request = request._replace(certificate_path=f"{base}.crt", key_path=f"{base}.key")
+        return _verdict(endpoint, tls.ask(hosts.address(self.on, endpoint.process), endpoint.port, request), user)
 
 
 def _belongs(row: Pair | Bundle, path: str) -> bool:
@@ -194,14 +224,17 @@ def _has_key(row: Copy) -> bool:
     return os.path.exists(row.home_key) or os.path.exists(row.key)
 
 
-def _verdict(endpoint: Endpoint, answer: tls.Answer) -> str:
-    """Judge an answer. A Kubernetes endpoint names the user it saw: a bare 403 could be the anonymous one's."""
+def _verdict(endpoint: Endpoint, answer: tls.Answer, user: str) -> str:
+    """Judge an answer. A Kubernetes endpoint names the user it saw: a bare 403 could be the anonymous one's.
+
+    :param user: whom the canary is for.
+    """
     if answer.error:
         return f"error: {answer.error}"
     if endpoint.protocol == "etcd":
         return "accepted" if answer.status == 200 else "refused" if answer.refused else f"error: HTTP {answer.status}"
     if answer.refused or answer.status == 401:
         return "refused"
-    if answer.status in (200, 201, 403) and items.CANARY_USER.encode() in answer.body:
+    if answer.status in (200, 201, 403) and user.encode() in answer.body:
         return "accepted"
     return f"error: HTTP {answer.status} for another user"

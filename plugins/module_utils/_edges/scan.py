@@ -25,7 +25,7 @@ _INLINE = re.compile(rb"(?:certificate-authority-data|client-certificate-data)\"
 
 
 def scan(directories: t.Iterable[str], skipped: str, generations: Generations) -> dict[str, list[str]]:
-    """Return path → generations whose CA or whose leaf is in the file (PEM, or inline in a kubeconfig).
+    """Return path → generations whose CA, leaf or public key is in the file (PEM, or inline in a kubeconfig).
 
     :param skipped: a directory that is left out.
     """
@@ -69,17 +69,21 @@ def _of_file(path: str, generations: Generations) -> list[str]:
     with open(path, "rb") as handle:
         content = handle.read()
     texts = [content, *(_decoded(value) for value in _INLINE.findall(content))]
-    return sorted({name for text in texts if b"BEGIN CERTIFICATE" in text
+    return sorted({name for text in texts if b"BEGIN CERTIFICATE" in text or b"BEGIN PUBLIC KEY" in text
                    for name in _of_text(text.decode("utf-8", "replace"), path, generations)})
 
 
 def _of_text(text: str, path: str, generations: Generations) -> list[str]:
     try:
-        blocks = [block for block in _pem.split(text, path) if block.label == "CERTIFICATE"]
-        names = [generations.of_leaf(load_certificate(block.text, path)) or generations.of_anchor(block) for block in blocks]
+        blocks = [block for block in _pem.split(text, path) if block.label in ("CERTIFICATE", "PUBLIC KEY")]
+        names = [_issuer(block, path, generations) or generations.of_anchor(block) for block in blocks]
     except PkiError as exc:
         return [str(exc)]
     return [name for name in names if not name.startswith("unknown")]
+
+
+def _issuer(block: _pem.Block, path: str, generations: Generations) -> str:
+    return generations.of_leaf(load_certificate(block.text, path)) if block.label == "CERTIFICATE" else ""
 
 
 def _decoded(value: bytes) -> bytes:

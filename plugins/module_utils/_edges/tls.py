@@ -80,8 +80,9 @@ def ask(address: str, port: int, request: Request) -> Answer:
     """Send one request over a connection of its own.
 
     The server is not verified here: which certificate it serves is a question of its own (:func:`shown`), and nothing secret
-    is sent. TLS 1.2 is preferred because there a refused client certificate ends the handshake itself; in TLS 1.3 the refusal
-    comes after the client's handshake has succeeded and may be lost in a reset connection.
+    is sent but tokens that live for a minute, of an account without rights. TLS 1.2 is preferred because there a refused client
+    certificate ends the handshake itself; in TLS 1.3 the refusal comes after the client's handshake has succeeded and may be lost
+    in a reset connection.
     """
     try:
         return _ask(address, port, request, ssl.TLSVersion.TLSv1_2)

@@ -11,9 +11,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items, objects
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Copy
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import (
+    NEW,
+    OLD,
+    POD_TOKEN,
+    PROJECTED_TOKEN,
+    Phase,
+    phases_of,
+)
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import TOKEN_READ_SECONDS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -26,11 +34,13 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
     Rotation,
     actions,
     predict,
+    tokens_of_old,
 )
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Objects, in_use
 
 Known = t.Mapping[str, t.Mapping[str, t.Any]]
 Result = dict[str, t.Any]
+_CopyAndSeal = tuple[Result, Result]
 _LEAF = {leaf.name: leaf for leaf in LEAVES}
 # From a control plane's change until its controller-manager has published it: the length of a window (measured: at most 58 s).
 PUBLISHED_SECONDS = 60
@@ -45,6 +55,11 @@ class Arguments(t.NamedTuple):
     rotation: Rotation
     known: Known
     objects: Objects
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of the rotation in their order."""
+        return phases_of(self.rotation.generations)
 
 
 def stage_arguments(args: Arguments) -> Result:
@@ -64,38 +79,40 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
     todo = {name: actions(on, args.observed[name], phase, args.rotation) for name, on in args.on.items()}
     expected = {name: predict(on, args.observed[name], todo[name], args.rotation, args.observed[name]["clock"])
                 for name, on in args.on.items()}
-    first, last = phase == ROTATION[0], phase == ROTATION[-1]
+    first, last = phase == args.phases[0], phase == args.phases[-1]
     clean = [{"ask": "clean", "generations": [both[OLD] for both in args.rotation.generations.values()]}] if last else []
+    number = {"number": args.phases.index(phase) + 1, "of": len(args.phases), "last": last}
     return {
-        "phase": {"name": phase.name, "purpose": phase.purpose, "number": ROTATION.index(phase) + 1, "of": len(ROTATION), "last": last},
+        "phase": {"name": phase.name, "purpose": phase.purpose, **number},
         "todo": {name: {**_todo(on, todo[name], args), "gate": _host_gate(on, phase, expected[name], args) + clean,
                         "certificates": [*(one["name"] for one in _canaries(on, args) if first), *todo[name].leaves],
+                        "copies": [*(one["name"] for one, _seal in _key_canaries(on, args) if first), *todo[name].copies],
                         # In the first phase everywhere: a run that was cut short may have left a host without clients.
                         "undrain": todo[name].window or (first and API_SERVER in on.components)}
                  for name, on in args.on.items()},
-        "waves": _waves(args, todo, proves_all=first or last or any(_volumes(on, phase, expected[name], args)
-                                                                    for name, on in args.on.items())),
+        "waves": _waves(args, todo, proves_all=first or last or POD_TOKEN in phase.presents or any(
+            _volumes(on, phase, expected[name], args) for name, on in args.on.items())),
         "objects": _objects(args, phase, expected),
         "workloads": _workloads(args, phase, expected),
-        "workloads_since": _changed_at(args) + PUBLISHED_SECONDS if phase.side == CLIENTS else 0.0,
+        "workloads_since": _changed_at(args) + PUBLISHED_SECONDS if phase.reaches(CLIENTS) else 0.0,
     }
 
 
 def _workloads(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> str:
     """Return the mark of what pods trust after the phase; empty where it does not change, or where no host runs pods."""
-    if phase.side != CLIENTS or "kubernetes" not in args.rotation.generations or not runs_pods(args.on.values()):
+    if not phase.reaches(CLIENTS) or "kubernetes" not in args.rotation.generations or not runs_pods(args.on.values()):
         return ""
     return "+".join(next(one["bundles"]["kubernetes"]["generations"] for one in expected.values() if "kubernetes" in one["bundles"]))
 
 
 def _host_gate(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
-    published = gates.published_after(ROTATION, phase.name)
-    return [*gates.host_gate(on, expected, args.rotation, published), *_volumes(on, phase, expected, args)]
+    published = gates.published_after(args.phases, phase.name)
+    return [*gates.host_gate(on, expected, args.rotation, published), *_volumes(on, phase, expected, args), *_tokens(on, phase, args)]
 
 
 def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Arguments) -> list[gates.Expectation]:
     """Say what the volumes of the host's pods hold once what the controller-manager publishes has come to them."""
-    if phase.side != CLIENTS or not runs_pods([on]) or "kubernetes" not in args.rotation.generations:
+    if not phase.reaches(CLIENTS) or not runs_pods([on]) or "kubernetes" not in args.rotation.generations:
         return []
     return [{"ask": "volumes", "generations": expected["bundles"]["kubernetes"]["generations"]}]
 
@@ -105,13 +122,23 @@ def runs_pods(on_hosts: t.Iterable[hosts.Host]) -> bool:
     return any("kubelet" in on.components for on in on_hosts)
 
 
+def _tokens(on: hosts.Host, phase: Phase, args: Arguments) -> list[gates.Expectation]:
+    """Say of which key the tokens of the host's pods are, and how long the pods need to read them: from when no old one was left."""
+    if SERVICE_ACCOUNTS not in args.rotation.generations or not runs_pods([on]) or not {PROJECTED_TOKEN, POD_TOKEN} & {*phase.presents}:
+        return []
+    seen = args.observed[on.name]
+    read = POD_TOKEN in phase.presents and not tokens_of_old(seen, args.rotation)
+    return [{"ask": "tokens", "generations": args.rotation.names(SERVICE_ACCOUNTS, [OLD]),
+             "until": seen["clock"] + TOKEN_READ_SECONDS if read else 0.0}]
+
+
 def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result:
     """Return everything a host holds, of the newest generation of each authority.
 
     :raises PkiError: when a host uses another generation: replacing it at one stroke is what a rotation exists to avoid.
     """
     newest = {}
-    for authority in authorities:
+    for authority in (*authorities, SERVICE_ACCOUNTS):
         names = [name for name in args.known if name.startswith(f"{authority}/")]
         if not names:
             return {"text": _provision_text(args)}
@@ -134,17 +161,18 @@ def adopt_arguments(on_hosts: t.Iterable[hosts.Host]) -> Result:
     if not any(row.home for row in rows):
         raise PkiError(on.name, f"hosts of the layout {on.layout.name} keep no authority's pair",
                        "put each pair into pki_authority_dir, as <authority>/<YYYYMMDDTHHMMSSZ>.crt and .key")
-    return {"sources": [{"name": row.name, "key_path": row.home_key or row.key, "public_path": row.home or row.public} for row in rows],
-            "authority_of": {row.name: row.authority for row in rows}}
+    return {"sources": [{"name": row.name, "key_path": row.home_key or row.key, **({"public_path": row.home} if row.home else {})}
+                        for row in rows],
+            "authority_of": {row.name: row.authority if row.authority in AUTHORITIES else "" for row in rows}}
 
 
 def authority_arguments(known: Known, generation_of: t.Mapping[str, str]) -> Result:
     """Return the authorities as hosts compare with them (certificates) and as the authority host signs with them (paths)."""
+    cas = {name: known[generation] for name, generation in generation_of.items() if not generation.startswith(f"{SERVICE_ACCOUNTS}/")}
     return {
-        "authorities": [{"name": name, "certificate_content": known[generation]["certificate"]}
-                        for name, generation in generation_of.items()],
-        "signers": [{"name": name, "certificate_path": known[generation]["certificate_path"], "key_path": known[generation]["key_path"]}
-                    for name, generation in generation_of.items()],
+        "authorities": [{"name": name, "certificate_content": facts["certificate"]} for name, facts in cas.items()],
+        "signers": [{"name": name, "certificate_path": facts["certificate_path"], "key_path": facts["key_path"]}
+                    for name, facts in cas.items()],
     }
 
 
@@ -160,14 +188,16 @@ def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[st
     observed = args.observed[on.name]
     behind = [leaf for leaf in hosts.leaves(on) if leaf.authority in generations and leaf.name in observed["pairs"]
               and observed["pairs"][leaf.name]["generation"] != generations[leaf.authority][1]]
+    outdated = [
+        row for row in hosts.copies(on).values()
+        if row.authority in generations and row.name in observed["copies"]
+        and {observed["copies"][row.name]["generation"], observed["copies"][row.name]["home"] or generations[row.authority][1]}
+        != {generations[row.authority][1]}]
+    copies = [*_copies(outdated, on, args, {authority: both[1] for authority, both in generations.items()}), *_key_canaries(on, args)]
     return {
         "directory": on.state_dir,
         "certificates": [*_canaries(on, args), *(_successor(on, leaf, args) for leaf in behind)],
-        **_copies([
-            row for row in hosts.copies(on).values()
-            if row.authority in generations and row.name in observed["copies"]
-            and {observed["copies"][row.name]["generation"], observed["copies"][row.name]["home"] or generations[row.authority][1]}
-            != {generations[row.authority][1]}], on, args, {authority: both[1] for authority, both in generations.items()}),
+        **_both(copies),
     }
 
 
@@ -187,6 +217,14 @@ def _canaries(on: hosts.Host, args: Arguments) -> list[Result]:
             for name in args.rotation.names(authority, (OLD, NEW))]
 
 
+def _key_canaries(on: hosts.Host, args: Arguments) -> list[_CopyAndSeal]:
+    """Return the service accounts' keys of both generations, with which the host's API server is asked."""
+    if SERVICE_ACCOUNTS not in args.rotation.generations or API_SERVER not in on.components:
+        return []
+    return [_copy(f"canary-{name}", on, args.known[name], f"{items.canary_base(on, *name.split('/'))}.key", "")
+            for name in args.rotation.names(SERVICE_ACCOUNTS, (OLD, NEW))]
+
+
 def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> Result:
     anchors = {authority: args.known[generation]["certificate"] for authority, generation in newest.items()}
     return {
@@ -195,7 +233,7 @@ def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> 
         "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in hosts.provisioned(on)],
         # An inline bundle comes with its kubeconfig.
         "bundles": [items.bundle_item(on, name, [anchors[row.authority]]) for name, row in hosts.bundles(on).items() if not row.inline],
-        **_copies([_at_home(row) for row in hosts.copies(on).values()], on, args, newest),
+        **_both(_copies([_at_home(row) for row in hosts.copies(on).values()], on, args, newest)),
     }
 
 
@@ -204,15 +242,19 @@ def _at_home(row: Copy) -> Copy:
     return row._replace(key=row.home_key or row.key, public=row.home or row.public)
 
 
-def _copies(rows: t.Iterable[Copy], on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str]) -> Result:
-    """Return the copies' pki_key_copy items: what the host requests and installs, what the authority host seals for it."""
-    copies, seals = [], []
-    for row in rows:
-        facts = args.known[generation_of[row.authority]] if row.authority else args.cluster.service_accounts()
-        copies.append({"name": row.name, "host": on.name, "key_path": row.key, "public_path": row.public,
-                       "wanted_public_sha256": facts.get("public_key_sha256")})
-        seals.append({"name": row.name, "host": on.name, "key_path": facts["key_path"], "public_path": facts["certificate_path"]})
-    return {"copies": copies, "seals": seals}
+def _copies(rows: t.Iterable[Copy], on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str]) -> list[_CopyAndSeal]:
+    return [_copy(row.name, on, args.known[generation_of[row.authority]], row.key, row.public) for row in rows]
+
+
+def _both(found: t.Sequence[_CopyAndSeal]) -> Result:
+    return {"copies": [copy for copy, _seal in found], "seals": [seal for _copy, seal in found]}
+
+
+def _copy(name: str, on: hosts.Host, facts: t.Mapping[str, t.Any], key: str, public: str) -> _CopyAndSeal:
+    """Return a copy as pki_key_copy items: what the host requests and installs, what the authority host seals for it."""
+    item = {"name": name, "host": on.name}
+    return ({**item, "key_path": key, **({"public_path": public} if public else {}), "wanted_public_sha256": facts["public_key_sha256"]},
+            {**item, "key_path": facts["key_path"], "public_path": facts["certificate_path"]})
 
 
 def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
@@ -220,7 +262,6 @@ def _todo(on: hosts.Host, done: Actions, args: Arguments) -> Result:
         "reasons": done.reasons,
         "bundles": [items.bundle_item(on, name, [args.known[generation]["certificate"] for generation in generations])
                     for name, generations in done.bundles.items()],
-        "copies": done.copies,
         "restarts": [restart.process for restart in done.restarts],
         "window": done.window,
         **_moves(on, done),
@@ -270,13 +311,13 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
     """Return what the phase does to the cluster's objects and what they must hold then; no phase without a side changes them."""
     wanted: list[tuple[str, list[str]]] = []
     gate: list[gates.Expectation] = []
-    last = phase.side == CLIENTS and OLD not in phase.trusts
+    last = phase.reaches(CLIENTS) and OLD not in phase.trusts
     for row in objects.OBJECTS:
         if row.authority not in args.rotation.generations:
             continue
         bundles = (one["bundles"][row.authority] for one in expected.values() if row.authority in one["bundles"])
         held: list[str] = next(bundles, {"generations": []})["generations"]
-        ours = row.keeper == objects.US and phase.side == CLIENTS and bool(args.objects.get(row.name))
+        ours = row.keeper == objects.US and phase.reaches(CLIENTS) and bool(args.objects.get(row.name))
         wanted += [(row.name, held)] * (ours or (row.keeper == objects.API_SERVER and last))
         gate += [{"ask": "signed"}] * ours
         if ours or row.keeper != objects.US:
@@ -284,7 +325,7 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": held})
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
-        "gate": [*(gate if phase.side == CONTROL_PLANE or wanted else []), *_signer(args, phase, expected), *_known_nodes(args, phase)],
+        "gate": [*(gate if phase.reaches(CONTROL_PLANE) or wanted else []), *_signer(args, phase, expected), *_known_nodes(args, phase)],
         "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
         # API servers judge webhooks by what owners' objects hold: before the new generation signs, and until nobody needs the old one.
         "carry": {"rotation": args.rotation.generations, "trusts": list(phase.trusts),
@@ -310,7 +351,8 @@ def _quiet_since(args: Arguments) -> float:
 def _known_nodes(args: Arguments, phase: Phase) -> list[gates.Expectation]:
     """Ask for nodes that joined during the run and that the inventory does not know: the next phases would lock them out."""
     nodes = [on.node for on in args.on.values() if runs_pods([on])]
-    return [{"ask": "known_nodes", "nodes": nodes}] if nodes and phase.side == CLIENTS and "kubernetes" in args.rotation.generations else []
+    asked = nodes and phase.reaches(CLIENTS) and "kubernetes" in args.rotation.generations
+    return [{"ask": "known_nodes", "nodes": nodes}] if asked else []
 
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:

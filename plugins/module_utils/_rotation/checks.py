@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, SIGNER_INPUT, Observation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
@@ -46,7 +47,8 @@ def problems(on: t.Mapping[str, hosts.Host], look: Look, known: t.Mapping[str, t
         if is_away(on[name], look.nodes):
             found.append(f"{name}: is no node of the cluster (join it with join_node.yml, or take it out of the inventory)")
             continue
-        host = [*_files(observation), *_processes(observation, pending), *_elsewhere(on[name], observation), *_kubelet_serving(observation)]
+        host = [*_files(_concerned(on[name], observation, stands)), *_processes(observation, pending), *_elsewhere(on[name], observation),
+                *_kubelet_serving(observation)]
         found += [f"{name}: {text}" for text in host]
     return found + _quorum(on, look)
 
@@ -89,9 +91,17 @@ def _keys(known: t.Mapping[str, t.Mapping[str, t.Any]], stands: t.Mapping[str, S
                 continue
             if not facts["key_exists"]:
                 found.append(f"{name}: its key {facts['key_path']} is not on the authority host (needed for canaries and leaves)")
-            if facts["remaining_days"] < SHORTEST_LEFT_DAYS:
+            if facts["remaining_days"] is not None and facts["remaining_days"] < SHORTEST_LEFT_DAYS:
                 found.append(f"{name}: expires {facts['not_after']} (an expired authority cannot be rotated under dual trust)")
     return found
+
+
+def _concerned(on: hosts.Host, observation: Observation, stands: t.Container[str]) -> Observation:
+    """Return the observation without the service accounts' public keys where these do not rotate: who else's are there is no matter."""
+    rows = hosts.bundles(on)
+    bundles = {name: seen for name, seen in observation["bundles"].items()
+               if rows[name].authority != SERVICE_ACCOUNTS or SERVICE_ACCOUNTS in stands}
+    return {**observation, "bundles": bundles}
 
 
 def _files(observation: Observation) -> list[str]:
@@ -99,7 +109,7 @@ def _files(observation: Observation) -> list[str]:
     for bundle in observation["bundles"].values():
         if not bundle["exists"]:
             found.append(f"{bundle['path']}: no such bundle (run provision.yml)")
-        found += [f"{bundle['path']}: holds a foreign CA, {name} (remove it, or keep it elsewhere)"
+        found += [f"{bundle['path']}: holds a foreign CA or key, {name} (remove it, or keep it elsewhere)"
                   for name in bundle["generations"] if name.startswith("unknown")]
     found += [f"{pair['path']}: {pair['problem']}{'' if pair['problem'].endswith(')') else ' (run provision.yml)'}"
               for pair in observation["pairs"].values() if pair["problem"]]

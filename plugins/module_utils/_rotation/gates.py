@@ -12,7 +12,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``accepts`` / ``refuses``: ``endpoint`` lets a canary of ``generation`` in, or not;
 * ``offers``: ``endpoint`` offers exactly the CA subjects ``names`` (of our authorities) to its clients;
 * ``ready``: ``endpoint`` answers as a ready one;
-* ``fresh``: ``process`` runs and is not older than ``paths``, files that it reads only at its start;
+* ``fresh``: ``process`` runs and is not older than ``bundles`` and ``copies``, files that it reads only at its start;
 * ``clean``: no file of the host holds a CA or a leaf of ``generations`` (needs an observation with ``files``);
 * ``holds``: object ``name`` holds exactly ``generations`` (of our authorities) in every place where it exists;
 * ``holds_at_least``: object ``name`` holds ``generations``, whatever else;
@@ -21,6 +21,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``signed``: every bootstrap token that is to sign cluster-info has signed what it holds;
 * ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
 * ``known_nodes``: no node of the cluster is missing in ``nodes``;
+* ``tokens``: no pod's volume on the host holds a token of ``generations``, and it is ``until`` on the host's clock;
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
@@ -29,9 +30,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS, PUBLISHED, Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import run_reason
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import must_restart, run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Rotation, read_by, wrote_itself
 
@@ -55,7 +57,7 @@ def host_gate(on: hosts.Host, expected: Observation, rotation: Rotation, publish
                 asked = (NEW,) if bundle == PUBLISHED and OLD in published else (OLD, NEW)
                 gate += _canaries(endpoint, rotation.names(authority, asked), held)
         if endpoint.offers:
-            held = [name for _authority, bundle in endpoint.judges for name in _held(on, expected, bundle)]
+            held = [name for authority, bundle in endpoint.judges if authority in AUTHORITIES for name in _held(on, expected, bundle)]
             gate.append({"ask": "offers", "endpoint": endpoint.name, "generations": sorted(held)})
     return gate + _fresh(on, expected, rotation)
 
@@ -64,9 +66,9 @@ def published_after(phases: t.Iterable[Phase], last: str) -> tuple[str, ...]:
     """Return which generations extension-apiserver-authentication holds after *last*: API servers only ever add to it."""
     held: tuple[str, ...] = (OLD,)
     for phase in phases:
-        if phase.side == CONTROL_PLANE:
+        if phase.reaches(CONTROL_PLANE):
             held = tuple(dict.fromkeys((*held, *phase.trusts)))
-        if phase.side == CLIENTS and OLD not in phase.trusts:
+        if phase.reaches(CLIENTS) and OLD not in phase.trusts:
             held = phase.trusts
         if phase.name == last:
             break
@@ -98,7 +100,9 @@ def _fresh(on: hosts.Host, expected: Observation, rotation: Rotation) -> list[Ex
         read = [(edge, read_by(on, edge, expected)) for edge in TRUST if edge.component == process.name]
         names = {row.name for edge, row in read if row and run_reason(process.name, hosts.input_of(edge, row), rotation.minor)
                  and not wrote_itself(process.name, expected["bundles"][row.name], rotation)}
-        gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names)})
+        copies = {name for name, row in hosts.copies(on).items() if row.readers.get(process.name) and name in expected["copies"]
+                  and must_restart(process.name, row.readers[process.name], rotation.minor)}
+        gate.append({"ask": "fresh", "process": process.name, "bundles": sorted(names), "copies": sorted(copies)})
     return gate
 
 
@@ -129,8 +133,8 @@ def _is_fresh(expectation: Expectation, observed: Observation) -> str:
     process = observed["processes"][expectation["process"]]
     if not process["running"]:
         return f"{expectation['process']} does not run"
-    older = [observed["bundles"][name]["path"] for name in expectation["bundles"]
-             if process["started"] < observed["bundles"][name]["changed_at"]]
+    older = [observed[kind][name]["path"] for kind in ("bundles", "copies") for name in expectation.get(kind, ())
+             if process["started"] < observed[kind][name]["changed_at"]]
     return f"{expectation['process']} is older than {', '.join(older)}" if older else ""
 
 
@@ -178,6 +182,15 @@ def _known_nodes(expectation: Expectation, observed: Observation) -> str:
     return f"nodes of the cluster that are not in the inventory: {', '.join(strangers)}" if strangers else ""
 
 
+def _tokens(expectation: Expectation, observed: Observation) -> str:
+    unwanted = set(expectation["generations"])
+    for path, generation in sorted(observed["tokens"].items()):
+        if generation in unwanted:
+            return f"{path} holds a token of {generation}"
+    left = expectation["until"] - observed["clock"]
+    return f"a pod may read its token again only within {left:.0f} s" if left > 0 else ""
+
+
 def _signs(expectation: Expectation, observed: Observation) -> str:
     seen = observed["signed_by"]
     return "" if seen == expectation["generation"] else f"{seen or 'a foreign CA'} signs, not {expectation['generation']}"
@@ -186,5 +199,5 @@ def _signs(expectation: Expectation, observed: Observation) -> str:
 _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
     "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
-    "carries": _carries, "signed": _signed, "known_nodes": _known_nodes,
+    "carries": _carries, "signed": _signed, "known_nodes": _known_nodes, "tokens": _tokens,
 }

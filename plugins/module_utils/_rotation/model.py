@@ -19,10 +19,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.hosts import Host
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import SYSTEMD, Layout
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import (
+    NEW,
+    OLD,
+    POD_TOKEN,
+    PROJECTED_TOKEN,
+    SECRET_TOKENS,
+    Phase,
+)
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, must_restart
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -57,6 +64,9 @@ HOME = "home"  # in the bundle of the layout's copy, which then may hold one cer
 APART = "apart"
 _SIGNER_ROW = ("kubernetes", "kube-controller-manager")
 _SIGNER_INPUTS = {SIGNER: "--cluster-signing-cert-file", SIGNER_PLACE: "flags"}
+# Who signs tokens with the service accounts' key, and the tokens that no process of the inventory's hosts reads.
+_TOKEN_SIGNERS = {SERVICE_ACCOUNTS: "kube-apiserver", SECRET_TOKENS: "kube-controller-manager"}
+TOKENS = (PROJECTED_TOKEN, POD_TOKEN)
 # Rows that no phase moves on a host, because its layout has no file for them there.
 _NOBODY = "nobody"
 
@@ -144,7 +154,8 @@ def rows_of(authorities: t.Sequence[str]) -> tuple[Trust, ...]:
 def presenters_of(authorities: t.Sequence[str]) -> tuple[str, ...]:
     """Return every presenter that a phase can move: the signer, the catalogue's leaves, the kubelets' client certificate."""
     listed = [(leaf.name, leaf.authority) for leaf in LEAVES]
-    return tuple(name for name, authority in [(SIGNER, _SIGNER_ROW[0]), *listed] if authority in authorities)
+    tokens = [(name, SERVICE_ACCOUNTS) for name in (*_TOKEN_SIGNERS, *TOKENS)]
+    return tuple(name for name, authority in [(SIGNER, _SIGNER_ROW[0]), *listed, *tokens] if authority in authorities)
 
 
 def inputs_of_hosts(cluster: Cluster, authorities: t.Sequence[str]) -> dict[str, tuple[Input, ...]]:
@@ -161,7 +172,7 @@ def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) 
         if leaf.authority in authorities and _runs(host, leaf.component, leaf.group):
             loaded = hosts.leaf_input(pairs[leaf.name]) if leaf.name in pairs else "leaf"
             found.append(_input(leaf.name, leaf.component, loaded, leaf.name, minor))
-    return (*found, *_signer_inputs(host, found, minor, authorities))
+    return (*found, *_signer_inputs(host, found, minor, authorities), *_token_signer_inputs(host, minor, authorities))
 
 
 def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
@@ -187,6 +198,14 @@ def _signer_inputs(host: Host, others: t.Sequence[Input], minor: tuple[int, int]
         return [pair]
     bundle = next(name for name, row in hosts.bundles(host).items() if row.path == copy.home)
     return [pair._replace(home=next(one for one in others if one.file == f"bundle {bundle}")), flags]
+
+
+def _token_signer_inputs(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> list[Input]:
+    """Return the service accounts' key as each process of the host that signs tokens with it reads it."""
+    if SERVICE_ACCOUNTS not in authorities:
+        return []
+    return [_input(name, component, hosts.copies(host)[SERVICE_ACCOUNTS].readers[component], SERVICE_ACCOUNTS, minor)
+            for name, component in _TOKEN_SIGNERS.items() if component in host.components]
 
 
 def _runs(host: Host, component: str, group: str) -> bool:
@@ -236,11 +255,11 @@ def concerns(phase: Phase, row: Trust, side: str) -> bool:
 
     Our own lists name a side; for the lists of others a side may also be one component or one row of the trust table.
     """
-    return bool(phase.side) and phase.side in (side, row.component, row.name)
+    return any(phase.reaches(one) for one in (side, row.component, row.name))
 
 
 def _check_names(phase: Phase) -> None:
-    unknown = sorted(set(phase.presents) - set(presenters_of(AUTHORITIES)))
+    unknown = sorted(set(phase.presents) - set(presenters_of((*AUTHORITIES, SERVICE_ACCOUNTS))))
     if unknown:
         raise PkiError(f"phase {phase.name}", f"unknown presenter {', '.join(unknown)}", "use a name of the catalogue")
     if phase.side and not any(concerns(phase, row, row.side) for row in TRUST):

@@ -27,7 +27,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import 
 
 OBJECTS = "cluster-info"
 BEFORE, AFTER = "before", "after"
-_DOING = {"stop": "stopping", "write": "writing", "restart": "restarting", "start": "starting", "list": "listing"}
+_DOING = {"stop": "stopping", "write": "writing", "restart": "restarting", "start": "starting", "list": "listing", "renew": "renewing"}
 
 
 class Step(t.NamedTuple):
@@ -108,6 +108,8 @@ def _object_steps(change: model.Change) -> list[Step]:
         # A restarted pod takes what is published, not what the phase would like it to hold.
         held = None if change.happens(model.POD_START) else model.bundle(change.phase.trusts)
         steps.append(Step("restart", ("pods",), {model.PODS: held}))
+    # A renewed token is of the key with which API servers sign by then.
+    steps += [Step("renew", (name,), {name: None}) for name in model.TOKENS if change.settled.get(name) != change.wanted.get(name)]
     published = [name for name in model.PUBLISHED if name in change.concerned]
     if published and change.phase.trusts == (NEW,):
         # Only then is there something to take away; all that is to be added the API servers add by themselves.

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import OLD
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import OLD, POD_TOKEN, PROJECTED_TOKEN
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import Stage
+
+_WHO = {model.PODS: ("pod", "started"), PROJECTED_TOKEN: ("kubelet", "renewed tokens"), POD_TOKEN: ("pod", "read its token")}
 
 World = dict[str, dict[t.Any, str]]  # a trust row's or presenter's name -> value that may be held -> its first holder
 State = t.Sequence[tuple[str, Stage]]  # every actor's name and stage
@@ -30,6 +33,8 @@ def world_at_start(authorities: t.Sequence[str]) -> World:
     world: World = {name: {(OLD,): _holder(name, "")} for name in (model.PODS, *model.PUBLISHED) if name in names}
     if "kubernetes" in authorities:
         world.update((name, {}) for name in (*model.NODE_TRUST, model.NODE_LEAF))
+    if SERVICE_ACCOUNTS in authorities:
+        world.update((name, {OLD: _holder(name, "")}) for name in model.TOKENS)
     return world
 
 
@@ -58,6 +63,9 @@ def after_events(world: World, state: State, change: model.Change) -> World:
         published = [value for name, stage in state for value in stage.trusts.get(model.CLUSTER_INFO, ())]
         taken.update((name, published) for name in model.NODE_TRUST)
         taken[model.NODE_LEAF] = [value for name, stage in leading for value in stage.presents.get(model.SIGNER, ())]
+    if change.happens(model.POD_START) and PROJECTED_TOKEN in world:
+        signed = [value for _name, stage in state for value in stage.presents.get(SERVICE_ACCOUNTS, ())]
+        taken[PROJECTED_TOKEN], taken[POD_TOKEN] = signed, [*signed, *world[PROJECTED_TOKEN]]
     for name in model.PUBLISHED:
         written = _written(name, state, change)
         taken[name] = [model.bundle(value + more) for value in world[name] for more in written] if name in world else []
@@ -95,8 +103,8 @@ def leaders(state: State, change: model.Change) -> list[tuple[str, Stage]]:
 def _holder(name: str, phase: str) -> str:
     if name in model.PUBLISHED:
         return "extension-apiserver-authentication"
-    doing = "started" if name == model.PODS else "joined or renewed"
-    return f"a {'pod' if name == model.PODS else 'node'} that {doing} {'in ' + phase if phase else 'before'}"
+    whom, doing = _WHO.get(name, ("node", "joined or renewed"))
+    return f"a {whom} that {doing} {'in ' + phase if phase else 'before'}"
 
 
 def _visited(name: str, phase: str) -> str:

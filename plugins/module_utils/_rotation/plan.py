@@ -9,7 +9,8 @@
 An observation of a host is the result of ``pki_host_info``::
 
     {"bundles": {name: {"path", "generations": [...], "changed_at"}}, "pairs": {leaf: {"generation", "changed_at"}},
-     "copies": {name: {"generation", "changed_at", "apart", "home"}}, "processes": {name: {"running", "started"}}, ...}
+     "copies": {name: {"generation", "changed_at", "apart", "home"}}, "processes": {name: {"running", "started"}},
+     "tokens": {path: generation}, ...}
 
 Generations are named ``<authority>/<stamp>``, times are seconds since the epoch. The plan only ever moves forward: what is
 already where a phase, or a later one, wants it is left alone. So a killed run is resumed by running all phases again.
@@ -21,10 +22,10 @@ import copy
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBELET
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import run_reason
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, PROJECTED_TOKEN, Phase, phases_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import TOKENS_INPUT, run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, GRACEFUL, RESTARTS_WITH
 
@@ -68,6 +69,7 @@ class Actions(t.NamedTuple):
     apart: tuple[str, ...] = ()  # copies that leave their home, because it is going to hold two certificates
     home: tuple[str, ...] = ()  # copies that come home, where only the new generation is left
     flags: t.Mapping[str, t.Mapping[str, str]] = {}  # process -> flag -> value, from its next start on
+    renews: bool = False  # whether the tokens of the host's pods are made anew
 
     @property
     def nothing(self) -> bool:
@@ -93,10 +95,19 @@ def actions(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
         and _behind(observed["pairs"][name], rotation.names(_LEAF[name].authority, [NEW])[0], name, reasons)
     ]
     copies, apart, home = _copies(on, observed, phase, rotation, reasons)
-    restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}, {*apart, *home}), rotation)
+    renews = PROJECTED_TOKEN in phase.presents and bool(tokens_of_old(observed, rotation))
+    restarts = _restarts(on, observed, _Changes({*bundles}, {*leaves}, {*copies}, {*apart, *home}, renews), rotation)
     for restart in restarts:
         reasons += [f"restart {restart.process}: {reason}" for reason in restart.reasons]
-    return Actions(bundles, leaves, copies, restarts, reasons, apart, home, _graceful(observed, restarts, rotation, reasons))
+    return Actions(bundles, leaves, copies, restarts, reasons, apart, home, _graceful(observed, restarts, rotation, reasons), renews)
+
+
+def tokens_of_old(observed: Observation, rotation: Rotation) -> list[str]:
+    """Return the tokens in volumes of the host's pods that the old key has signed, where the service accounts' key rotates."""
+    if SERVICE_ACCOUNTS not in rotation.generations:
+        return []
+    old = rotation.names(SERVICE_ACCOUNTS, [OLD])[0]
+    return [path for path, generation in sorted(observed.get("tokens", {}).items()) if generation == old]
 
 
 def lacks_graceful(observed: Observation) -> dict[str, str]:
@@ -148,6 +159,8 @@ def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rota
         after["copies"][name].update(apart=True)
     for name in done.home:
         after["copies"][name].update(apart=False, home=rotation.generations[hosts.copies(on)[name].authority][NEW])
+    if done.renews:
+        after["tokens"] = dict.fromkeys(observed["tokens"], rotation.generations[SERVICE_ACCOUNTS][NEW])
     for restart in done.restarts:
         after["processes"][restart.process].update(running=True, started=now)
     for process, flags in done.flags.items():
@@ -166,7 +179,7 @@ def _bundle_changes(on: hosts.Host, observed: Observation, phase: Phase, rotatio
     changes = {}
     for name, row in hosts.bundles(on).items():
         known = row.authority in rotation.generations and name in observed["bundles"]
-        if not known or not phase.side or hosts.side(on, name) != phase.side:
+        if not known or not phase.reaches(hosts.side(on, name)):
             continue
         old, new = rotation.names(row.authority, [OLD, NEW])
         wanted = rotation.names(row.authority, phase.trusts)
@@ -189,6 +202,7 @@ class _Changes(t.NamedTuple):
     leaves: set[str]
     copies: set[str]
     moved: set[str]  # copies that are kept elsewhere from now on, which a flag says
+    tokens: bool  # whether the tokens of the host's pods shall be made anew
 
 
 class _Input(t.NamedTuple):
@@ -247,19 +261,23 @@ def _inputs(on: hosts.Host, process: str, observed: Observation, changes: _Chang
             # The kubelet renews its own certificate and loads what it has written.
             changed_at = 0.0 if pair.store == KUBELET else observed["pairs"][name]["changed_at"]
             found.append(_Input(hosts.leaf_input(pair), pair.certificate_path, changed_at, name in changes.leaves))
-    if process == "kube-controller-manager" and SIGNER in observed["copies"]:
-        seen = observed["copies"][SIGNER]
-        found.append(_Input(SIGNER_INPUT, hosts.copies(on)[SIGNER].public, seen["changed_at"], SIGNER in changes.copies))
-        found.append(_Input("flags", SIGNER_INPUT, 0.0, SIGNER in changes.moved))
+    for name, copied in hosts.copies(on).items():
+        if copied.readers.get(process) and name in observed["copies"]:
+            changed_at = observed["copies"][name]["changed_at"]
+            found.append(_Input(copied.readers[process], copied.public or copied.key, changed_at, name in changes.copies))
+            if name == SIGNER:
+                found.append(_Input("flags", SIGNER_INPUT, 0.0, name in changes.moved))
+    if process == "kubelet":
+        found.append(_Input(TOKENS_INPUT, "tokens of its pods", 0.0, changes.tokens))
     return found
 
 
-def whole(on_hosts: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], rotation: Rotation, now: float,
-          phases: t.Sequence[Phase] = ROTATION) -> list[tuple[Phase, dict[str, Actions]]]:
+def whole(on_hosts: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], rotation: Rotation,
+          now: float) -> list[tuple[Phase, dict[str, Actions]]]:
     """Return the actions of every phase on every host, by applying each phase's plan to a model of the observation."""
     expected = dict(observed)
     plan = []
-    for phase in phases:
+    for phase in phases_of(rotation.generations):
         todo = {name: actions(on, expected[name], phase, rotation) for name, on in on_hosts.items()}
         plan.append((phase, todo))
         expected = {name: predict(on_hosts[name], expected[name], todo[name], rotation, now) for name in on_hosts}

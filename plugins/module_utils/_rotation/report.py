@@ -11,12 +11,13 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation, Plan, Rotation
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import SIGNED_SECRETS, Objects, Stand
 
 
-def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
-    """Return the plan: generations, then per phase and host every action with its reason, then the restarts in sum."""
+def lines(plan: Plan, stands: t.Mapping[str, Stand], objects: Objects) -> list[str]:
+    """Return the plan: generations, then per phase and host every action with its reason, the restarts in sum, who is left behind."""
     text = [f"{name}: {stand.old} -> {stand.new}{' (pending, goes on)' if stand.pending else ''}" for name, stand in stands.items()]
     restarts: collections.Counter[str] = collections.Counter()
     for number, (phase, todo) in enumerate(plan, 1):
@@ -26,7 +27,18 @@ def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
             text += [f"  {name}{' (window)' if actions.window else ''}: {reason}" for reason in actions.reasons]
             restarts.update(restart.process for restart in actions.restarts)
     total = ", ".join(f"{name} {count}x" for name, count in sorted(restarts.items())) or "none"
-    return [*text, f"restarts in all: {total}"]
+    return [*text, f"restarts in all: {total}", *_tokens_left(stands, objects)]
+
+
+def _tokens_left(stands: t.Mapping[str, Stand], objects: Objects) -> list[str]:
+    """Tell of the tokens that nobody makes anew: a controller-manager signs for a Secret only where it holds no token."""
+    stand = stands.get(SERVICE_ACCOUNTS)
+    if stand is None:
+        return []
+    left = [place for place, held in sorted(objects.get(SIGNED_SECRETS, {}).items()) if stand.old in held]
+    return [*(f"token of Secret {place}: ends with distrust-tokens (after distrust, take data.token out of it: it is filled anew)"
+              for place in left),
+            "tokens made by hand (kubectl create token) cannot be listed: those made before distrust end with distrust-tokens"]
 
 
 def straggler_lines(stragglers: t.Sequence[t.Mapping[str, str]]) -> list[str]:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Observation
 
+SIGNED_SECRETS = "signed-secrets"  # what Secrets hold of an old key keeps no rotation pending: nothing makes those tokens anew
 COMING = "coming"  # stands for the stamp of a generation that is not minted yet
 
 
@@ -41,18 +43,23 @@ def in_use(authority: str, observed: t.Mapping[str, Observation], objects: Objec
         for row in observation[kind].values()
     }
     names |= {name for observation in observed.values() for row in observation["bundles"].values() for name in row["generations"]}
-    names |= {name for places in objects.values() for held in places.values() for name in held}
+    names |= {name for kind, places in objects.items() if kind != SIGNED_SECRETS for held in places.values() for name in held}
     return {name for name in names if name.startswith(f"{authority}/")}
 
 
 def stands(known: t.Mapping[str, t.Mapping[str, t.Any]], observed: t.Mapping[str, Observation], objects: Objects,
            authorities: t.Iterable[str]) -> dict[str, Stand]:
-    """Return the stand of each authority asked for.
+    """Return the stand of each authority asked for, and that of the service accounts' key where it is pending.
 
     :param known: generation name → facts, as ``pki_authority_info`` returns them, oldest first.
     :raises PkiError: when an authority has no generation, when none is in use, or when more than two are.
     """
-    return {authority: _stand(authority, known, in_use(authority, observed, objects)) for authority in authorities}
+    found = {authority: _stand(authority, known, in_use(authority, observed, objects)) for authority in authorities}
+    used = in_use(SERVICE_ACCOUNTS, observed, objects)
+    if SERVICE_ACCOUNTS not in found and used & set(known):
+        stand = _stand(SERVICE_ACCOUNTS, known, used)
+        found.update({SERVICE_ACCOUNTS: stand} if stand.pending else {})
+    return found
 
 
 def _stand(authority: str, known: t.Mapping[str, t.Mapping[str, t.Any]], used: set[str]) -> Stand:

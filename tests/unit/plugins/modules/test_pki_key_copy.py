@@ -246,7 +246,8 @@ class TestCreate:
         return {"name": "service-accounts", "key_path": str(bench.authority / "sa.key"), "public_path": str(bench.authority / "sa.pub")}
 
     @pytest.mark.parametrize(
-        "kind, shown", [("rsa-2048", "2048 bit"), ("rsa-3072", "3072 bit"), ("rsa-4096", "4096 bit"), ("ecdsa-p256", "prime256v1")]
+        "kind, shown", [("rsa-2048", "2048 bit"), ("rsa-3072", "3072 bit"), ("rsa-4096", "4096 bit"), ("ecdsa-p256", "prime256v1"),
+                        ("ecdsa-p384", "secp384r1")]
     )
     def test_a_pair_is_made_once(self, bench, item, kind, shown):
         item = {**item, "key_type": kind}
@@ -310,3 +311,20 @@ def test_the_library_is_asked_for(bench, monkeypatch):
 
     monkeypatch.setattr(_cryptography_dep, "IMPORT_TRACEBACK", "Traceback: no such module")
     assert "cryptography >= 38" in bench.run("request", bench.there)["msg"]
+
+
+def test_a_key_comes_over_alone_where_its_public_half_stands_in_a_bundle(bench):
+    pair = bench.pair(kind="rsa")
+    del pair["public_path"]
+    there = {"name": "signer", "host": "cp1", "key_path": str(bench.destination / "sa.key"),
+             "wanted_public_sha256": spki_sha256(Path(pair["key_path"]))}
+    asked = bench.run("request", there)["results"][0]
+    assert asked["reasons"] == [f"{there['key_path']} is missing"]
+    sealed = bench.run("seal", {**pair, "transport_public_key": asked["transport_public_key"]})["results"][0]
+    assert sealed["public_content"] == openssl("pkey", "-in", pair["key_path"], "-pubout")
+    item = {**there, "sealed": sealed["sealed"], "public_content": sealed["public_content"]}
+    assert bench.run("install", item, diff=True)["changed"]
+    assert openssl("pkey", "-in", there["key_path"]) == openssl("pkey", "-in", pair["key_path"])
+    assert os.listdir(bench.destination) == ["sa.key"]
+    assert not bench.run("request", there)["changed"] and not bench.run("install", item)["changed"]
+    bench.no_key_was_said(pair["key_path"])

@@ -9,13 +9,15 @@ from __future__ import annotations
 import copy
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import ENDPOINTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation
 
-OLD = {name: f"{name}/20250101T000000Z" for name in AUTHORITIES}
-NEW = {name: f"{name}/20261122T000000Z" for name in AUTHORITIES}
-ROTATION = Rotation({name: {"old": OLD[name], "new": NEW[name]} for name in AUTHORITIES}, (1, 37))
+ALL = (*AUTHORITIES, SERVICE_ACCOUNTS)
+OLD = {name: f"{name}/20250101T000000Z" for name in ALL}
+NEW = {name: f"{name}/20261122T000000Z" for name in ALL}
+WITH_TOKENS = Rotation({name: {"old": OLD[name], "new": NEW[name]} for name in ALL}, (1, 37))
+ROTATION = Rotation({name: WITH_TOKENS.generations[name] for name in AUTHORITIES}, (1, 37))
 CLUSTER = items.cluster({"endpoint": "https://lb.example.com:6443", "service_cidr": "10.96.0.0/16", "domain": "cluster.local",
                          "authority_dir": "/pki", "extra_sans": []})
 WRITTEN, STARTED, NOW = 1000.0, 2000.0, 3000.0
@@ -32,12 +34,14 @@ def healthy(on: hosts.Host) -> dict:
     """Return what is seen on a host where everything is of the old generation and nothing is pending; it has no optional pair."""
     return copy.deepcopy({
         "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
+        "tokens": {"/pod/token": OLD[SERVICE_ACCOUNTS]} if "kubelet" in on.components else {},
         "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
                          "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
                   for name, pair in hosts.pairs(on).items() if not pair.optional},
         "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
                     for name, row in hosts.bundles(on).items()},
-        "copies": {name: {"path": row.public, "exists": True, "generation": OLD.get(row.authority, ""), "changed_at": WRITTEN}
+        "copies": {name: {"path": row.public or row.key, "exists": True, "generation": OLD[row.authority], "changed_at": WRITTEN,
+                          "apart": False, "home": OLD[row.authority] if row.home else ""}
                    for name, row in hosts.copies(on).items()},
         "processes": {one.name: {"running": True, "pid": 7, "started": STARTED} for one in hosts.processes(on)},
         "endpoints": {one.name: {"ready": True, "error": "", "canaries": {}, "offers": [],
@@ -50,6 +54,7 @@ def known(age_days: float = 400.0, new: bool = False) -> dict:
     """Return what the authority host keeps: an old generation, and a new one where asked for."""
     names = [*OLD.values(), *(NEW.values() if new else ())]
     return {name: {"certificate": f"PEM of {name}", "certificate_path": f"/pki/{name}.crt", "key_path": f"/pki/{name}.key",
-                   "key_exists": True, "remaining_days": 3000, "not_after": "2035-01-01T00:00:00Z", "public_key_sha256": "ab",
+                   "key_exists": True, "not_after": "2035-01-01T00:00:00Z", "public_key_sha256": "ab",
+                   "remaining_days": None if SERVICE_ACCOUNTS in name else 3000,
                    "age_days": age_days if name in OLD.values() else 0.0}
             for name in sorted(names)}

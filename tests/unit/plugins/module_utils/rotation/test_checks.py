@@ -78,7 +78,8 @@ def test_a_process_that_reads_another_file_than_the_layouts_is_named(process, fl
                      "kubernetes_dir": "/etc/kubernetes", "etcd_dir": "/etc/kubernetes/pki/etcd"})
     observed, known = {"n1": seen.healthy(on)}, seen.known()
     observed["n1"]["processes"][process]["flags"] = {flag: value}
-    found = checks.problems({"n1": on}, checks.Look(observed, seen.NOW, seen.NOW, ["n1"]), known, stands(known, observed, {}, ["kubernetes"]))
+    look = checks.Look(observed, seen.NOW, seen.NOW, ["n1"])
+    found = checks.problems({"n1": on}, look, known, stands(known, observed, {}, ["kubernetes"]))
     assert [one for one in found if f"is started with {flag}={value}, {text}" in one] == (found if text else [])
     assert bool(found) == bool(text)
 def kubeadm_problems(nodes, authorities=("kubernetes",), absent=()):

@@ -18,13 +18,13 @@ def shown(on, expected, published):
     for endpoint in gates.endpoints(on):
         view = expected["endpoints"][endpoint.name]
         view["serves"] = expected["pairs"][endpoint.serves]["generation"] if endpoint.serves else ""
-        held = [name for _authority, bundle in endpoint.judges if bundle in expected["bundles"]
+        held = [name for authority, bundle in endpoint.judges if bundle in expected["bundles"] and authority != "service-accounts"
                 for name in expected["bundles"][bundle]["generations"]]
         view["offers"] = sorted(held)
         for authority, bundle in endpoint.judges:
-            holds = [seen.ROTATION.generations[authority][one] for one in published] if bundle == gates.PUBLISHED else \
+            holds = [seen.WITH_TOKENS.generations[authority][one] for one in published] if bundle == gates.PUBLISHED else \
                 expected["bundles"][bundle]["generations"]
-            for name in seen.ROTATION.generations[authority].values():
+            for name in seen.WITH_TOKENS.generations[authority].values():
                 view["canaries"][name] = "accepted" if name in holds else "refused"
     return expected
 
@@ -79,6 +79,24 @@ def test_the_last_gate_wants_the_old_generation_refused_everywhere():
         ("kube-apiserver", seen.OLD["front-proxy"]), ("kube-controller-manager", seen.OLD["kubernetes"]),
         ("kube-scheduler", seen.OLD["kubernetes"]),
     }
+
+
+def test_old_tokens_keep_a_gate_shut_and_pods_need_time_to_read_new_ones():
+    gate = [{"ask": "tokens", "generations": [seen.OLD["service-accounts"]], "until": 100.0}]
+    held = {"/pod/token": seen.NEW["service-accounts"], "/foreign/token": ""}
+    assert gates.unmet(gate, {"tokens": held, "clock": 100.0}) == []
+    assert "within 1 s" in gates.unmet(gate, {"tokens": held, "clock": 99.0})[0]
+    assert "/pod/token" in gates.unmet(gate, {"tokens": {**held, "/pod/token": seen.OLD["service-accounts"]}, "clock": 100.0})[0]
+
+
+def test_a_process_is_not_older_than_a_key_that_it_reads_at_its_start():
+    on = seen.host()
+    observed = seen.healthy(on)
+    gate = [one for one in gates.host_gate(on, observed, seen.WITH_TOKENS) if one["ask"] == "fresh"]
+    assert gates.unmet(gate, observed) == []
+    observed["copies"]["service-accounts"]["changed_at"] = seen.STARTED + 1
+    assert gates.unmet(gate, observed) == [f"{name} is older than /k/service-accounts.key"
+                                           for name in ("kube-apiserver", "kube-controller-manager")]
 
 
 def test_objects():

@@ -24,16 +24,14 @@ def kubeadm_host(name, *groups):
 ON = {"cp1": kubeadm_host("cp1", "etcd", "kube_control_plane"), "w1": kubeadm_host("w1", "kube_node")}
 
 
-def observed(on):
-    found = seen.healthy(on)
-    for row in hosts.copies(on).values():
-        found["copies"][row.name].update(apart=False, home=seen.OLD[row.authority] if row.home else "")
-    return found
-
-
 def phases(rotation=seen.ROTATION, on=None):
     on = on or ON
-    return {phase.name: todo for phase, todo in whole(on, {name: observed(one) for name, one in on.items()}, rotation, seen.NOW)}
+    return {phase.name: todo for phase, todo in whole(on, {name: seen.healthy(one) for name, one in on.items()}, rotation, seen.NOW)}
+
+
+def at_start():
+    return arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION,
+                               seen.known(new=True), {})
 
 
 def restarts(todo):
@@ -61,7 +59,7 @@ def test_the_signer_leaves_its_home_before_that_holds_two_certificates_and_comes
 
 def test_a_cluster_that_keeps_no_authority_key_gets_none():
     """kubeadm's external CA mode: what is not observed is left alone."""
-    seen_there = observed(ON["cp1"])
+    seen_there = seen.healthy(ON["cp1"])
     for name in ("signer", "etcd-ca", "front-proxy-ca"):
         del seen_there["copies"][name]
     for _phase, todo in whole({"cp1": ON["cp1"]}, {"cp1": seen_there}, seen.ROTATION, seen.NOW):
@@ -83,20 +81,20 @@ def test_a_bundle_moves_with_the_side_that_reads_it():
 
 
 def test_what_a_kubelet_wrote_itself_makes_nobody_restart_it():
-    younger = observed(ON["w1"])
+    younger = seen.healthy(ON["w1"])
     younger["bundles"]["kubelet-kubeconfig"]["changed_at"] = younger["pairs"]["kubelet-client"]["changed_at"] = seen.STARTED + 5
     assert not plan.actions(ON["w1"], younger, ROTATION[0], seen.ROTATION).restarts
 
 
 def test_a_kubelet_that_is_older_than_what_a_rotation_wrote_is_restarted():
-    younger = observed(ON["w1"])
+    younger = seen.healthy(ON["w1"])
     younger["bundles"]["kubelet-kubeconfig"].update(changed_at=seen.STARTED + 5,
                                                     generations=[seen.OLD["kubernetes"], seen.NEW["kubernetes"]])
     assert restarts(plan.actions(ON["w1"], younger, ROTATION[0], seen.ROTATION)) == ["kubelet"]
 
 
 def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = at_start()
     given = arguments.phase_arguments(args, ROTATION[0])["todo"]["cp1"]
     assert given["flags"] == {"kube-controller-manager": {
         "--cluster-signing-cert-file": "/etc/kubernetes/pki/.rekey/kubernetes-ca.crt",
@@ -105,7 +103,7 @@ def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
 
 
 def test_a_successor_names_whom_its_predecessor_names():
-    there = observed(ON["cp1"])
+    there = seen.healthy(ON["cp1"])
     for pair in there["pairs"].values():
         pair.update(common_name="kept", organizations=["kept"], sans={"dns": ["kept.example.com"], "ip": [], "uri": []})
     args = arguments.Arguments({"cp1": ON["cp1"]}, seen.CLUSTER, {"cp1": there}, seen.ROTATION, seen.known(new=True), {})
@@ -116,7 +114,7 @@ def test_a_successor_names_whom_its_predecessor_names():
 
 
 def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_changes():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = at_start()
     marks = {phase.name: arguments.phase_arguments(args, phase)["workloads"] for phase in ROTATION}
     assert [name for name, mark in marks.items() if mark] == ["trust-clients", "distrust-clients"]
     gate = arguments.phase_arguments(args, ROTATION[2])["todo"]["w1"]["gate"]
@@ -130,7 +128,7 @@ def given(phase, seen_there):
 
 
 def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_killed_run_has_done_the_rest():
-    done = {name: observed(on) for name, on in ON.items()}
+    done = {name: seen.healthy(on) for name, on in ON.items()}
     for phase in ROTATION[:3]:
         done = {name: plan.predict(on, done[name], plan.actions(on, done[name], phase, seen.ROTATION), seen.ROTATION, seen.NOW)
                 for name, on in ON.items()}
@@ -139,7 +137,7 @@ def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_ki
 
 
 def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_looks_into_logs():
-    seen_there = {name: observed(on) for name, on in ON.items()}
+    seen_there = {name: seen.healthy(on) for name, on in ON.items()}
     seen_there["w1"]["bundles"]["kubernetes"]["changed_at"] = 2500.0  # a node's says nothing of the control planes
     found = {phase.name: given(phase, seen_there) for phase in ROTATION}
     assert {name: one["objects"]["carry"].get("trusts") for name, one in found.items() if one["objects"]["carry"]} == {
@@ -157,7 +155,7 @@ def test_without_pods_no_log_is_looked_into():
     assert arguments.phase_arguments(args, ROTATION[-1])["objects"]["quiet_since"] == 0.0
 def serving(on, **pair):
     """Return a host whose kubelet has a serving certificate of the cluster's CA."""
-    there = observed(on)
+    there = seen.healthy(on)
     there["pairs"]["kubelet-server"] = {**there["pairs"]["kubelet-client"], **pair}
     there["endpoints"]["kubelet"]["serves"] = seen.OLD["kubernetes"]
     return there
@@ -191,12 +189,12 @@ def test_the_successor_of_a_kubelets_serving_certificate_keeps_every_name():
 def test_what_a_kubelet_serves_is_proved_where_a_generation_has_issued_it():
     asked = [one for one in gates.host_gate(ON["w1"], serving(ON["w1"]), seen.ROTATION) if one["ask"] == "serves"]
     assert asked == [{"ask": "serves", "endpoint": "kubelet", "generation": seen.OLD["kubernetes"]}]
-    assert not [one for one in gates.host_gate(ON["w1"], observed(ON["w1"]), seen.ROTATION) if one["ask"] == "serves"]
+    assert not [one for one in gates.host_gate(ON["w1"], seen.healthy(ON["w1"]), seen.ROTATION) if one["ask"] == "serves"]
 
 
 @pytest.mark.parametrize(("path", "restarted"), [("/etc/kubernetes/pki/ca.crt", True), ("/elsewhere/ca.crt", False), ("", False)])
 def test_an_api_server_that_checks_kubelets_by_the_bundle_is_restarted_since_nothing_shows_when_it_reads_it_again(path, restarted):
-    there = observed(ON["cp1"])
+    there = seen.healthy(ON["cp1"])
     there["processes"]["kube-apiserver"]["flags"] = {"--kubelet-certificate-authority": path} if path else {}
     rotation = Rotation({"kubernetes": seen.ROTATION.generations["kubernetes"]}, (1, 37))
     assert ("kube-apiserver" in restarts(plan.actions(ON["cp1"], there, ROTATION[0], rotation))) is restarted
@@ -205,7 +203,7 @@ def test_an_api_server_that_checks_kubelets_by_the_bundle_is_restarted_since_not
 
 
 def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_before_anything_is_distrusted():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: observed(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = at_start()
     asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "known_nodes"]
              for phase in ROTATION}
     assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust-clients"]

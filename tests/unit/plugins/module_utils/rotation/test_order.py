@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM, SYSTEMD
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase, phases_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE, TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
@@ -21,7 +21,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model i
 BOTH = (OLD, NEW)
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(AUTHORITIES, size)]
 PHASE = {phase.name: phase for phase in ROTATION}
-PRESENTERS = [(phase.name, presenter) for phase in ROTATION for presenter in phase.presents]
+PRESENTERS = [(phase.name, presenter) for phase in ROTATION for presenter in phase.presents
+              if presenter in model.presenters_of(AUTHORITIES)]
 LAYOUTS = {"systemd": model.DEFAULT, "kubeadm": cluster_of(2, layout=KUBEADM)}
 on_each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
@@ -312,8 +313,10 @@ def test_a_presenter_moves_in_another_phase_only_where_that_is_known_to_be_harml
 
 def test_every_presenter_is_moved_by_exactly_one_phase():
     named = {presenter for row in TRUST for presenter in row.presenters}
-    expected = sorted(named - {"signed"} | {"signer"})  # what is signed moves with the signer
-    assert sorted(presenter for _phase, presenter in PRESENTERS) == expected
+    # What is signed moves with the signer; what a pod has read was in its volume before.
+    expected = sorted(named - {"signed"} | {"signer", "projected-token"})
+    everything = phases_of((*AUTHORITIES, SERVICE_ACCOUNTS))
+    assert sorted(presenter for phase in everything for presenter in phase.presents) == expected
 
 
 def test_every_leaf_of_the_catalogue_is_presented_to_a_verifier_of_its_authority():
@@ -322,7 +325,7 @@ def test_every_leaf_of_the_catalogue_is_presented_to_a_verifier_of_its_authority
 
 
 def test_the_model_knows_every_row_of_the_trust_table():
-    read = {one.name for host in model.DEFAULT.hosts for one in model.inputs_of(host, (1, 37), AUTHORITIES)}
+    read = {one.name for host in model.DEFAULT.hosts for one in model.inputs_of(host, (1, 37), (*AUTHORITIES, SERVICE_ACCOUNTS))}
     assert {row.name for row in TRUST} - read == {model.PODS, model.CLUSTER_INFO, *model.PUBLISHED}
 
 

@@ -66,8 +66,11 @@ def test_issue_and_serve_move_each_leaf_once():
 def test_after_the_last_phase_only_the_new_generation_is_left():
     on = seen.host()
     after = walk(on, seen.healthy(on))
-    assert {row["generation"] for row in after["pairs"].values()} == set(seen.NEW.values())
-    assert all(len(row["generations"]) == 1 and row["generations"][0] in seen.NEW.values() for row in after["bundles"].values())
+    new = {both["new"] for both in seen.ROTATION.generations.values()}
+    assert {row["generation"] for row in after["pairs"].values()} == new
+    bundles = {name: row["generations"] for name, row in after["bundles"].items()}
+    assert bundles.pop("service-accounts") == [seen.OLD["service-accounts"]]
+    assert all(len(held) == 1 and held[0] in new for held in bundles.values())
 
 
 @pytest.mark.parametrize("reached", [phase.name for phase in PHASES])
