@@ -29,6 +29,11 @@ def phases(rotation=seen.ROTATION, on=None):
     return {phase.name: todo for phase, todo in whole(on, {name: seen.healthy(one) for name, one in on.items()}, rotation, seen.NOW)}
 
 
+def at_start():
+    return arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION,
+                               seen.known(new=True), {})
+
+
 def restarts(todo):
     return [restart.process for restart in todo.restarts]
 
@@ -89,7 +94,7 @@ def test_a_kubelet_that_is_older_than_what_a_rotation_wrote_is_restarted():
 
 
 def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = at_start()
     given = arguments.phase_arguments(args, ROTATION[0])["todo"]["cp1"]
     assert given["flags"] == {"kube-controller-manager": {
         "--cluster-signing-cert-file": "/etc/kubernetes/pki/.rekey/kubernetes-ca.crt",
@@ -109,7 +114,7 @@ def test_a_successor_names_whom_its_predecessor_names():
 
 
 def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_changes():
-    args = arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
+    args = at_start()
     marks = {phase.name: arguments.phase_arguments(args, phase)["workloads"] for phase in ROTATION}
     assert [name for name, mark in marks.items() if mark] == ["trust-clients", "distrust-clients"]
     gate = arguments.phase_arguments(args, ROTATION[2])["todo"]["w1"]["gate"]

@@ -15,7 +15,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
-from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation.test_kubeadm import kubeadm_host, observed
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation.test_kubeadm import kubeadm_host
 
 ROTATE = Rotation(seen.ROTATION.generations, (1, 37), graceful=True)
 WITHOUT = {"--advertise-address": "192.0.2.1"}
@@ -23,7 +23,7 @@ WITHOUT = {"--advertise-address": "192.0.2.1"}
 
 def cluster(flags, *names):
     on = {name: kubeadm_host(name, "etcd", "kube_control_plane") for name in names}
-    there = {name: observed(one) for name, one in on.items()}
+    there = {name: seen.healthy(one) for name, one in on.items()}
     for one in there.values():
         one["processes"]["kube-apiserver"]["flags"] = dict(flags)
     return on, there
@@ -90,7 +90,7 @@ def test_lost_requests_are_announced_unless_clients_are_kept_away(drains, told):
 def test_clients_come_back_in_every_window_and_everywhere_in_the_first_phase():
     on, there = cluster(WITHOUT, "cp1", "cp2")
     on["w1"] = kubeadm_host("w1", "kube_node")
-    there["w1"] = observed(on["w1"])
+    there["w1"] = seen.healthy(on["w1"])
     args = arguments.Arguments(on, seen.CLUSTER, there, seen.ROTATION, seen.known(new=True), {})
     found = {phase.name: [name for name, todo in arguments.phase_arguments(args, phase)["todo"].items() if todo["undrain"]]
              for phase in (ROTATION[0], ROTATION[1])}
