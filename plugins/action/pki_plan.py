@@ -101,7 +101,8 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, checks.Look(args.observed, since or now, now), args.known, wanted),
-        "text": [*report.lines(phases, wanted), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)), *outages.lines(phases, args.on, args.observed, drains)],
+        "text": [*report.lines(phases, wanted), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
+                 *outages.lines(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in args.phases],
         "rotation": args.rotation.generations,
     }
