@@ -111,11 +111,16 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, look, args.known, wanted),
-        "text": [*report.lines(phases, wanted, args.objects), *outages.lines(phases, args.on, args.observed, drains)],
+        "text": [*report.lines(phases, wanted), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
+                 *outages.lines(phases, args.on, args.observed, drains)],
         "phases": [phase.name for phase in args.phases],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,
     }
+
+
+def _knows_kubelets(args: Arguments) -> bool:
+    return any("kubelet" in on.components for on in args.on.values())
 
 
 def _is_asked_for(stand: Stand, given: dict[str, t.Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, Leaf
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, Leaf
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import (
     FILES,
     KUBECONFIG,
@@ -153,7 +153,7 @@ def copies(on: Host) -> dict[str, Copy]:
     return {
         row.name: row._replace(key=on.path(row.key), public=on.path(row.public), home_key=on.path(row.home_key), home=on.path(row.home))
         for row in on.layout.copies
-        if set(row.readers) & set(on.components) and not (row.authority and on.belongs(EXTERNAL_CA))
+        if set(row.readers) & set(on.components) and not (row.authority in AUTHORITIES and on.belongs(EXTERNAL_CA))
     }
 
 

@@ -16,8 +16,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import SIGNED_SECRETS, Objects, Stand
 
 
-def lines(plan: Plan, stands: t.Mapping[str, Stand], objects: Objects) -> list[str]:
-    """Return the plan: generations, then per phase and host every action with its reason, the restarts in sum, who is left behind."""
+def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
+    """Return the plan: generations, then per phase and host every action with its reason, then the restarts in sum."""
     text = [f"{name}: {stand.old} -> {stand.new}{' (pending, goes on)' if stand.pending else ''}" for name, stand in stands.items()]
     restarts: collections.Counter[str] = collections.Counter()
     for number, (phase, todo) in enumerate(plan, 1):
@@ -27,18 +27,27 @@ def lines(plan: Plan, stands: t.Mapping[str, Stand], objects: Objects) -> list[s
             text += [f"  {name}{' (window)' if actions.window else ''}: {reason}" for reason in actions.reasons]
             restarts.update(restart.process for restart in actions.restarts)
     total = ", ".join(f"{name} {count}x" for name, count in sorted(restarts.items())) or "none"
-    return [*text, f"restarts in all: {total}", *_tokens_left(stands, objects)]
+    return [*text, f"restarts in all: {total}"]
 
 
-def _tokens_left(stands: t.Mapping[str, Stand], objects: Objects) -> list[str]:
-    """Tell of the tokens that nobody makes anew: a controller-manager signs for a Secret only where it holds no token."""
+def tokens_left(stands: t.Mapping[str, Stand], objects: Objects, knows_kubelets: bool) -> list[str]:
+    """Tell of the tokens that no run makes anew, where the service accounts' key rotates.
+
+    A controller-manager signs for a Secret only where it holds no token (pkg/controller/serviceaccount/tokens_controller.go).
+
+    :param knows_kubelets: whether pods' tokens are seen and renewed.
+    """
     stand = stands.get(SERVICE_ACCOUNTS)
     if stand is None:
         return []
     left = [place for place, held in sorted(objects.get(SIGNED_SECRETS, {}).items()) if stand.old in held]
-    return [*(f"token of Secret {place}: ends with distrust-tokens (after distrust, take data.token out of it: it is filled anew)"
-              for place in left),
-            "tokens made by hand (kubectl create token) cannot be listed: those made before distrust end with distrust-tokens"]
+    text = [f"token of Secret {place}: ends with distrust-tokens (after distrust, take data.token out of it: it is filled anew)"
+            for place in left]
+    text.append("tokens made by hand (kubectl create token) cannot be listed: those made before distrust end with distrust-tokens")
+    if not knows_kubelets:
+        text.append("no kubelet is in the inventory: where the cluster has nodes, stop before distrust-tokens (pki_rotate_until), "
+                    "restart their kubelets, wait two minutes and run again")
+    return text
 
 
 def straggler_lines(stragglers: t.Sequence[t.Mapping[str, str]]) -> list[str]:

@@ -10,13 +10,14 @@ import itertools
 
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, layouts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, phases_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps, plan
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(AUTHORITIES, size)]
+SUBSETS += [(SERVICE_ACCOUNTS,), seen.ALL]
 HOSTS = {
     "systemd, stacked": ("systemd", ("etcd", "kube_control_plane"), ()),
     "systemd, etcd alone": ("systemd", ("etcd",), ()),
@@ -35,20 +36,19 @@ def host(layout, groups, components):
 
 
 def observed(on):
-    found = seen.healthy(on)
-    for row in hosts.copies(on).values():
-        found["copies"][row.name].update(apart=False, home=seen.OLD.get(row.authority, "") if row.home else "")
-    return found
+    # In the model pods' tokens belong to no host.
+    return {**seen.healthy(on), "tokens": {}}
 
 
 def planned(on, minor, authorities):
     """Return, by phase, what the plan writes and what it restarts."""
-    rotation = plan.Rotation({name: seen.ROTATION.generations[name] for name in authorities}, minor)
+    rotation = plan.Rotation({name: seen.WITH_TOKENS.generations[name] for name in authorities}, minor)
     found = {}
     for phase, todo in plan.whole({"n1": on}, {"n1": observed(on)}, rotation, seen.NOW):
         done = todo["n1"]
-        # Of the copies that a phase installs only the signer's is read by a process.
-        signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home)}
+        # Of the copies that a phase installs only these two are read by a process.
+        signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home),
+                  SERVICE_ACCOUNTS: SERVICE_ACCOUNTS in done.copies}
         written = {f"bundle {name}" for name in done.bundles} | {*done.leaves} | {name for name, moves in signer.items() if moves}
         found[phase.name] = (written, {one.process for one in done.restarts})
     return found
@@ -58,7 +58,7 @@ def modelled(on, minor, authorities):
     """Return, by phase, the model's steps on the host."""
     cluster = model.Cluster((on,), minor)
     settled, found = model.settled_at_start(cluster, authorities), {}
-    for phase in ROTATION:
+    for phase in phases_of(authorities):
         change = model.change_of(phase, cluster, authorities, settled)
         found[phase.name] = model_steps.host_steps(on, change)
         settled = change.wanted
@@ -87,7 +87,8 @@ def kind(step):
     if step.verb != "write":
         return step.verb
     file, = step.what
-    return {model.SIGNER: "copies", model.SIGNER_PLACE: "flags"}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
+    copies = dict.fromkeys((model.SIGNER, SERVICE_ACCOUNTS), "copies")
+    return {**copies, model.SIGNER_PLACE: "flags"}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
 
 
 class Recorder:
@@ -118,7 +119,7 @@ def test_the_model_takes_its_steps_in_the_order_in_which_pki_host_does(name, mon
     params = {"bundles": [], "certificates": [], "copies": [], "moves": [], "remove_canaries": False, "flags": {"any": {}}}
     pki_host.carry_out(params, on, recorder, {})
     assert recorder.done == ["stop", "certificates", "copies", "moves", "bundles", "flags", "start"]
-    for phase, steps in modelled(on, (1, 37), AUTHORITIES).items():
+    for phase, steps in modelled(on, (1, 37), seen.ALL).items():
         kinds = [kind(step) for step in steps]
         assert kinds == sorted(kinds, key=recorder.done.index), phase
 

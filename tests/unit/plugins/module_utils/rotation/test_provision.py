@@ -47,13 +47,14 @@ def test_a_control_plane_gets_what_kubeadm_would_make_there(more, confs, copies)
 
 def test_keys_and_bundles_go_where_kubeadm_looks_for_them():
     given = provision(host(FIRST))
-    assert {(one["key_path"], one["public_path"]) for one in given["copies"]} == {
+    assert {(one["key_path"], one.get("public_path")) for one in given["copies"]} == {
         ("/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt"),
         ("/etc/kubernetes/pki/front-proxy-ca.key", "/etc/kubernetes/pki/front-proxy-ca.crt"),
         ("/etc/kubernetes/pki/etcd/ca.key", "/etc/kubernetes/pki/etcd/ca.crt"),
-        ("/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/sa.pub")}
+        ("/etc/kubernetes/pki/sa.key", None)}
     assert {one["path"] for one in given["bundles"]} == {
-        "/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt", "/etc/kubernetes/pki/etcd/ca.crt"}
+        "/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt", "/etc/kubernetes/pki/etcd/ca.crt",
+        "/etc/kubernetes/pki/sa.pub"}
     assert {one["path"]: one["mode"] for one in given["directories"]} == {
         "/etc/kubernetes": "0755", "/etc/kubernetes/pki": "0755", "/etc/kubernetes/pki/etcd": "0755", "/var/lib/kubelet/pki": "0700"}
 

@@ -10,6 +10,7 @@ import itertools
 
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM, SYSTEMD
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, phases_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
@@ -26,9 +27,10 @@ def broken(phases, authorities=(SERVICE_ACCOUNTS,)):
                    for found in check(phases, authorities=authorities))
 
 
+@pytest.mark.parametrize("layout", [SYSTEMD, KUBEADM], ids=lambda layout: layout.name)
 @pytest.mark.parametrize("authorities", SUBSETS, ids="+".join)
-def test_the_rotation_holds_in_every_state_whatever_else_rotates(authorities):
-    assert check(PHASES, authorities=authorities) == []
+def test_the_rotation_holds_in_every_state_whatever_else_rotates(authorities, layout):
+    assert check(PHASES, model.cluster_of(2, layout=layout), authorities) == []
 
 
 def test_only_where_the_key_rotates_there_are_phases_more():
@@ -37,7 +39,7 @@ def test_only_where_the_key_rotates_there_are_phases_more():
 
 
 DROPPED = {
-    "trust": "distrust: secret-tokens(new) of n1 -> apiserver.service-accounts",
+    "trust": "distrust: service-accounts(new) of n1 -> apiserver.service-accounts",
     "distrust": "distrust-tokens: service-accounts(old) of n1 -> apiserver.service-accounts",
     # Kubelets renewed nothing: what pods read again was still of the old key.
     "distrust-clients": "distrust-tokens: pod-token(old) of a pod that read its token in renew-tokens -> apiserver.service-accounts",
@@ -54,7 +56,14 @@ def test_no_phase_can_be_dropped(dropped):
 
 def test_both_public_keys_must_be_there_before_anything_is_signed_with_the_new_one():
     alone = [phase._replace(side=CONTROL_PLANE) if phase.name == "trust" else phase for phase in PHASES]
-    assert broken(alone, ALL) == "distrust: secret-tokens(new) of n1 -> apiserver.service-accounts"
+    assert broken(alone, ALL) == "distrust: service-accounts(new) of n1 -> apiserver.service-accounts"
+
+
+@pytest.mark.parametrize("layout", [SYSTEMD, KUBEADM], ids=lambda layout: layout.name)
+def test_the_bundle_of_public_keys_cannot_be_left_behind(layout):
+    forgets = layout._replace(bundles=tuple(row for row in layout.bundles if row.name != SERVICE_ACCOUNTS))
+    violation, = check(PHASES, model.cluster_of(2, layout=forgets), (SERVICE_ACCOUNTS,))
+    assert (violation.verifier, violation.generation, violation.trusts) == ("apiserver.service-accounts", "new", ("old",))
 
 
 def moved(presenter, there):

@@ -134,9 +134,14 @@ def test_tokens_in_secrets_keep_nothing_pending_and_are_told_of():
     there["cp1"]["bundles"][KEY]["generations"], there["cp1"]["copies"][KEY]["generation"] = [NEW], NEW
     assert not stands(seen.known(new=True), there, objects, [KEY])[KEY].pending
     stand = stands(seen.known(new=True), observed(), objects, [KEY])
-    told = [line for line in report.lines([], stand, objects) if "token" in line]
+    told = report.tokens_left(stand, objects, knows_kubelets=True)
     assert len(told) == 2 and told[0].startswith("token of Secret default/robot: ends with distrust-tokens")
-    assert not [line for line in report.lines([], {}, objects) if "token" in line]
+    assert report.tokens_left({}, objects, knows_kubelets=False) == []
+
+
+def test_where_no_kubelet_is_known_somebody_else_must_renew_the_tokens_of_pods():
+    stand = stands(seen.known(new=True), observed(), {}, [KEY])
+    assert report.tokens_left(stand, {}, knows_kubelets=False)[-1].startswith("no kubelet is in the inventory")
 
 
 @pytest.mark.parametrize(("authorities", "refused"), [(AUTHORITIES, False), ((KEY,), True)])
