@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -95,9 +96,9 @@ def said_by_our_tables() -> dict[str, Facts]:
                      "layout": "kubeadm", "kubernetes_dir": "/etc/kubernetes", "etcd_dir": "/etc/kubernetes/pki/etcd"})
     cluster = items.Cluster(f"https://{ENDPOINT}", SERVICE_NETWORK, DOMAIN, "/authority", EXTRA_NAMES)
     leaves = {leaf.name: _leaf(items.leaf_item(on, leaf, cluster)) for leaf in hosts.provisioned(on)}
-    found: dict[str, Facts] = {}
+    found: dict[str, Facts] = {hosts.bundles(on)[SERVICE_ACCOUNTS].path: {}}
     for row in hosts.copies(on).values():
-        found |= {row.home_key or row.key: {}, row.home or row.public: {"authority": {AUTHORITIES[row.authority]}} if row.authority else {}}
+        found |= {row.home_key or row.key: {}, **({row.home: {"authority": {AUTHORITIES[row.authority]}}} if row.home else {})}
     for item in items.kubeconfig_items(on, cluster, dict.fromkeys(AUTHORITIES, "")):
         context = item["contexts"][0]
         found[item["path"]] = {"context": item["current_context"], "cluster": context["cluster"], "user": context["user"],
