@@ -62,7 +62,8 @@ def test_every_kind_of_object_is_read(capsys, cluster):
         "serving-trust-bundle": {"serving:1": [OLD]}, "client-ca-file": {"kube-system": [OLD]},
         "requestheader-client-ca-file": {"kube-system": []}, "cluster-info": {"kube-public": [OLD]},
         "validating-webhooks": {"v webhooks[1].clientConfig.caBundle": [OLD]}, "mutating-webhooks": {}, "api-services": {"a": [OLD]},
-        "crd-conversions": {}, "trust-bundles": {"mine": [NEW]}}
+        "crd-conversions": {}, "trust-bundles": {"mine": [NEW]},
+        "signed-secrets": {"default/token": [""]}}
     assert "c2VjcmV0" not in json.dumps(did)
 
 
