@@ -176,7 +176,10 @@ def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) 
 
 
 def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
-    """Return what the row's verifier reads on the host: verifiers of one host may share a file, which then moves as a whole."""
+    """Return what the row's verifier reads on the host: verifiers of one host may share a file, which then moves as a whole.
+
+    An optional row is everywhere, and is read again as late as can be; the plan, which sees the flag, restarts its component.
+    """
     bundle = hosts.read_by(host, row)
     if bundle:
         side, loaded, name = hosts.side(host, bundle.name), hosts.input_of(row, bundle), bundle.name
@@ -184,7 +187,8 @@ def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
         known = row.component in ("", *components_of(host.layout))
         side, loaded, name = _NOBODY if known else row.side, row.input, row.bundle
     key = row.name if side == row.side else f"{row.name} of {side}"
-    return _input(row.name, row.component, loaded, f"bundle {name}", minor)._replace(side=side, key=key)
+    found = _input(row.name, row.component, loaded, f"bundle {name}", minor)._replace(side=side, key=key)
+    return found._replace(live=True, restart=False) if row.optional else found
 
 
 def _signer_inputs(host: Host, others: t.Sequence[Input], minor: tuple[int, int], authorities: t.Sequence[str]) -> list[Input]:

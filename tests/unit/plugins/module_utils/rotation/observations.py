@@ -30,14 +30,18 @@ def host(name: str = "n1", components: tuple[str, ...] = ()) -> hosts.Host:
                        "kubernetes_dir": "/k", "etcd_dir": "/e"})
 
 
-def healthy(on: hosts.Host) -> dict:
-    """Return what is seen on a host where everything is of the old generation and nothing is pending; it has no optional pair."""
+def healthy(on: hosts.Host, optional: bool = False) -> dict:
+    """Return what is seen on a host where everything is of the old generation and nothing is pending.
+
+    :param optional: whether the host has the pairs that not every host has.
+    """
+    there = {name: pair for name, pair in hosts.pairs(on).items() if optional or not pair.optional}
     return copy.deepcopy({
         "clock": NOW, "etcd_leader": False, "version": "v1.37.2",
         "tokens": {"/pod/token": OLD[SERVICE_ACCOUNTS]} if "kubelet" in on.components else {},
         "pairs": {name: {"path": f"{pair.base}.crt", "exists": True, "generation": OLD[_AUTHORITY[name]], "changed_at": WRITTEN,
                          "problem": "", "remaining_days": 300, "not_after": "2027-01-01T00:00:00Z"}
-                  for name, pair in hosts.pairs(on).items() if not pair.optional},
+                  for name, pair in there.items()},
         "bundles": {name: {"path": row.path, "exists": True, "generations": [OLD[row.authority]], "changed_at": WRITTEN}
                     for name, row in hosts.bundles(on).items()},
         "copies": {name: {"path": row.public or row.key, "exists": True, "generation": OLD[row.authority], "changed_at": WRITTEN,
@@ -45,7 +49,7 @@ def healthy(on: hosts.Host) -> dict:
                    for name, row in hosts.copies(on).items()},
         "processes": {one.name: {"running": True, "pid": 7, "started": STARTED} for one in hosts.processes(on)},
         "endpoints": {one.name: {"ready": True, "error": "", "canaries": {}, "offers": [],
-                                 "serves": OLD[_AUTHORITY[one.serves]] if one.serves and not hosts.pairs(on)[one.serves].optional else ""}
+                                 "serves": OLD[_AUTHORITY[one.serves]] if one.serves in there else ""}
                       for one in ENDPOINTS if one.process in on.components},
     })
 

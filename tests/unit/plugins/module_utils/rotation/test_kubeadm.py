@@ -153,11 +153,12 @@ def test_without_pods_no_log_is_looked_into():
     on = {"n1": seen.host()}
     args = arguments.Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
     assert arguments.phase_arguments(args, ROTATION[-1])["objects"]["quiet_since"] == 0.0
+
+
 def serving(on, **pair):
     """Return a host whose kubelet has a serving certificate of the cluster's CA."""
-    there = seen.healthy(on)
-    there["pairs"]["kubelet-server"] = {**there["pairs"]["kubelet-client"], **pair}
-    there["endpoints"]["kubelet"]["serves"] = seen.OLD["kubernetes"]
+    there = seen.healthy(on, optional=True)
+    there["pairs"]["kubelet-server"].update(pair)
     return there
 
 
@@ -178,8 +179,8 @@ def test_a_kubelet_reads_the_files_that_it_is_configured_with_again_where_its_ve
 def test_the_successor_of_a_kubelets_serving_certificate_keeps_every_name():
     there = serving(ON["w1"], common_name="system:node:w1", organizations=["system:nodes"],
                     sans={"dns": ["w1.example.com"], "ip": ["192.0.2.9"], "uri": []})
-    for name in ("kubelet-client",):
-        there["pairs"][name].update(common_name="system:node:w1", organizations=["system:nodes"], sans={"dns": [], "ip": [], "uri": []})
+    there["pairs"]["kubelet-client"].update(common_name="system:node:w1", organizations=["system:nodes"],
+                                            sans={"dns": [], "ip": [], "uri": []})
     args = arguments.Arguments({"w1": ON["w1"]}, seen.CLUSTER, {"w1": there}, seen.ROTATION, seen.known(new=True), {})
     staged = {one["name"]: one for one in arguments.stage_arguments(args)["stage"]["w1"]["certificates"]}["kubelet-server"]
     assert staged["sans"] == {"dns": ["w1", "w1.example.com"], "ip": ["192.0.2.1", "192.0.2.9"], "uri": []}

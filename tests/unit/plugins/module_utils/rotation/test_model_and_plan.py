@@ -36,8 +36,8 @@ def host(layout, groups, components):
 
 
 def observed(on):
-    # In the model pods' tokens belong to no host.
-    return {**seen.healthy(on), "tokens": {}}
+    # In the model pods' tokens belong to no host, and a host has all that it may have.
+    return {**seen.healthy(on, optional=True), "tokens": {}}
 
 
 def planned(on, minor, authorities):
