@@ -114,9 +114,9 @@ next-core: ## sanity and the installed archive with the current stable ansible-c
 molecule: venv balancer ## a scenario for each role, on hosts that are directories of this machine
 	$(call molecule,$(or $(SCENARIO),pki pki_authority pki_node pki_rotate))
 
-molecule-kubeadm: venv ## a scenario on a real kubeadm cluster, needs root: adopt, rotate, verify
+molecule-kubeadm: venv ## scenarios on a real kubeadm cluster, needs root: adopt, rotate, verify; join
 	[[ $$(id -u) -eq 0 ]] || exec tests/tools/left_out.sh $@ "its nodes are containers that only root can start"; \
-		$(MAKE) nodes; $(call molecule,kubeadm)
+		$(MAKE) nodes; $(call molecule,$(or $(SCENARIO),kubeadm pki_join))
 
 up: venv balancer ## start the loopback bed, provisioned
 	$(BED) up
