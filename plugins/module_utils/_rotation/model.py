@@ -30,7 +30,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases i
     SECRET_TOKENS,
     Phase,
 )
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
@@ -72,11 +72,15 @@ _NOBODY = "nobody"
 
 
 class Cluster(t.NamedTuple):
-    """Hosts, each of its layout, the Kubernetes version as (major, minor), and what may happen to them in any state."""
+    """Hosts, each of its layout, the Kubernetes version as (major, minor), and what may happen to them in any state.
+
+    ``flags``: whether components are started with the flags that they may do without (``Trust.optional``).
+    """
 
     hosts: tuple[Host, ...]
     minor: tuple[int, int] = (1, 37)
     happens: frozenset[str] = EVERYTHING
+    flags: bool = True
 
 
 class Input(t.NamedTuple):
@@ -160,13 +164,14 @@ def presenters_of(authorities: t.Sequence[str]) -> tuple[str, ...]:
 
 def inputs_of_hosts(cluster: Cluster, authorities: t.Sequence[str]) -> dict[str, tuple[Input, ...]]:
     """Return the inputs of each host of the cluster."""
-    return {host.name: inputs_of(host, cluster.minor, authorities) for host in cluster.hosts}
+    return {host.name: inputs_of(host, cluster.minor, authorities, cluster.flags) for host in cluster.hosts}
 
 
-def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> tuple[Input, ...]:
+def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str], flags: bool = True) -> tuple[Input, ...]:
     """Return all that the host's processes, and the people and tools on it, read from the host's files."""
     rows = [row for row in rows_of(authorities) if row.name not in (PODS, CLUSTER_INFO, *PUBLISHED)]
-    found = [_trust_input(host, row, minor) for row in rows if _runs(host, row.component, "kube_control_plane")]
+    found = [_trust_input(host, row, minor) for row in rows
+             if _runs(host, row.component, "kube_control_plane") and (flags or not row.optional)]
     pairs = hosts.pairs(host)
     for leaf in LEAVES:
         if leaf.authority in authorities and _runs(host, leaf.component, leaf.group):
@@ -217,7 +222,7 @@ def _input(name: str, component: str, loaded: str, file: str, minor: tuple[int, 
     if not component:
         return Input(name, component, file, "", name, live=True, restart=False)
     since = _RELOAD[component, loaded].live_since
-    return Input(name, component, file, "", name, since is not None and minor >= since, must_restart(component, loaded, minor))
+    return Input(name, component, file, "", name, since is not None and minor >= since, bool(run_reason(component, loaded, minor)))
 
 
 def bundle(generations: t.Iterable[str]) -> Bundle:

@@ -83,6 +83,8 @@ CLUSTERS = {
     "etcd on hosts of its own": Cluster((
         host_of("e1", ALL[:1]), host_of("e2", ALL[:1]), host_of("n1", ALL[1:]), host_of("n2", ALL[1:]))),
     "fewer controller-managers than API servers": Cluster((host_of("n1", ALL), host_of("n2", ALL[:2]), host_of("w1", ("kubelet",)))),
+    "API servers that judge no kubelet": cluster_of(2)._replace(flags=False),
+    "kubeadm, API servers that judge no kubelet": cluster_of(2, layout=KUBEADM)._replace(flags=False),
     "kubeadm, one control plane": cluster_of(1, layout=KUBEADM),
     "kubeadm, one control plane, two workers": cluster_of(1, workers=2, layout=KUBEADM),
     "kubeadm, three control planes": cluster_of(3, layout=KUBEADM),
