@@ -30,7 +30,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases i
     SECRET_TOKENS,
     Phase,
 )
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, must_restart
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
@@ -72,11 +72,15 @@ _NOBODY = "nobody"
 
 
 class Cluster(t.NamedTuple):
-    """Hosts, each of its layout, the Kubernetes version as (major, minor), and what may happen to them in any state."""
+    """Hosts, each of its layout, the Kubernetes version as (major, minor), and what may happen to them in any state.
+
+    ``flags``: whether components are started with the flags that they may do without (``Trust.optional``).
+    """
 
     hosts: tuple[Host, ...]
     minor: tuple[int, int] = (1, 37)
     happens: frozenset[str] = EVERYTHING
+    flags: bool = True
 
 
 class Input(t.NamedTuple):
@@ -160,13 +164,14 @@ def presenters_of(authorities: t.Sequence[str]) -> tuple[str, ...]:
 
 def inputs_of_hosts(cluster: Cluster, authorities: t.Sequence[str]) -> dict[str, tuple[Input, ...]]:
     """Return the inputs of each host of the cluster."""
-    return {host.name: inputs_of(host, cluster.minor, authorities) for host in cluster.hosts}
+    return {host.name: inputs_of(host, cluster.minor, authorities, cluster.flags) for host in cluster.hosts}
 
 
-def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> tuple[Input, ...]:
+def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str], flags: bool = True) -> tuple[Input, ...]:
     """Return all that the host's processes, and the people and tools on it, read from the host's files."""
     rows = [row for row in rows_of(authorities) if row.name not in (PODS, CLUSTER_INFO, *PUBLISHED)]
-    found = [_trust_input(host, row, minor) for row in rows if _runs(host, row.component, "kube_control_plane")]
+    found = [_trust_input(host, row, minor) for row in rows
+             if _runs(host, row.component, "kube_control_plane") and (flags or not row.optional)]
     pairs = hosts.pairs(host)
     for leaf in LEAVES:
         if leaf.authority in authorities and _runs(host, leaf.component, leaf.group):
@@ -176,10 +181,7 @@ def inputs_of(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) 
 
 
 def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
-    """Return what the row's verifier reads on the host: verifiers of one host may share a file, which then moves as a whole.
-
-    An optional row is everywhere, and is read again as late as can be; the plan, which sees the flag, restarts its component.
-    """
+    """Return what the row's verifier reads on the host: verifiers of one host may share a file, which then moves as a whole."""
     bundle = hosts.read_by(host, row)
     if bundle:
         side, loaded, name = hosts.side(host, bundle.name), hosts.input_of(row, bundle), bundle.name
@@ -187,8 +189,7 @@ def _trust_input(host: Host, row: Trust, minor: tuple[int, int]) -> Input:
         known = row.component in ("", *components_of(host.layout))
         side, loaded, name = _NOBODY if known else row.side, row.input, row.bundle
     key = row.name if side == row.side else f"{row.name} of {side}"
-    found = _input(row.name, row.component, loaded, f"bundle {name}", minor)._replace(side=side, key=key)
-    return found._replace(live=True, restart=False) if row.optional else found
+    return _input(row.name, row.component, loaded, f"bundle {name}", minor)._replace(side=side, key=key)
 
 
 def _signer_inputs(host: Host, others: t.Sequence[Input], minor: tuple[int, int], authorities: t.Sequence[str]) -> list[Input]:
@@ -221,7 +222,7 @@ def _input(name: str, component: str, loaded: str, file: str, minor: tuple[int, 
     if not component:
         return Input(name, component, file, "", name, live=True, restart=False)
     since = _RELOAD[component, loaded].live_since
-    return Input(name, component, file, "", name, since is not None and minor >= since, must_restart(component, loaded, minor))
+    return Input(name, component, file, "", name, since is not None and minor >= since, bool(run_reason(component, loaded, minor)))
 
 
 def bundle(generations: t.Iterable[str]) -> Bundle:

@@ -98,8 +98,8 @@ def test_a_lone_etcd_member_has_no_peer():
 # --- the steps of a host --------------------------------------------------------------------------------------------------
 
 
-def steps_of(phase, host="n1", authorities=AUTHORITIES, layout=SYSTEMD):
-    cluster = cluster_of(2, layout=layout)
+def steps_of(phase, host="n1", authorities=AUTHORITIES, layout=SYSTEMD, flags=False):
+    cluster = cluster_of(2, layout=layout)._replace(flags=flags)
     change = model.change_of(phase, cluster, authorities, model.settled_at_start(cluster, authorities))
     found = model_steps.host_steps(next(one for one in cluster.hosts if one.name == host), change)
     return [str(step) for step in found]
@@ -185,7 +185,7 @@ def test_the_signer_must_be_down_when_its_file_becomes_a_bundle(monkeypatch):
     rows = {"--root-ca-file", "flags", "kubeconfig certificate-authority-data"}
     live = {name: row._replace(live_since=(1, 0)) if name[1] in rows else row for name, row in model._RELOAD.items()}
     monkeypatch.setattr(model, "_RELOAD", live)
-    monkeypatch.setattr(model, "must_restart", lambda component, loaded, _minor: component == "etcd")
+    monkeypatch.setattr(model, "run_reason", lambda component, _loaded, _minor: "etcd" * (component == "etcd"))
     violation, = check(ROTATION, cluster_of(1, layout=KUBEADM))
     assert str(violation) == "trust: n1 half-way (after writing bundle kubernetes): the signing file of n1 holds (old, new)"
 

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, layouts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, phases_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps, plan
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -35,16 +36,20 @@ def host(layout, groups, components):
                        "kubernetes_dir": "/k", "etcd_dir": "/k/pki/etcd"})
 
 
-def observed(on):
-    # In the model pods' tokens belong to no host, and a host has all that it may have.
-    return {**seen.healthy(on, optional=True), "tokens": {}}
+def observed(on, flags):
+    """Return what is seen on a host that has every optional pair and, where asked for, every optional flag."""
+    found = {**seen.healthy(on, optional=True), "tokens": {}}  # in the model pods' tokens belong to no host
+    for edge in TRUST if flags else ():
+        if edge.optional and edge.component in found["processes"]:
+            found["processes"][edge.component]["flags"] = {edge.input: hosts.read_by(on, edge).path}
+    return found
 
 
-def planned(on, minor, authorities):
+def planned(on, minor, authorities, flags=True):
     """Return, by phase, what the plan writes and what it restarts."""
     rotation = plan.Rotation({name: seen.WITH_TOKENS.generations[name] for name in authorities}, minor)
     found = {}
-    for phase, todo in plan.whole({"n1": on}, {"n1": observed(on)}, rotation, seen.NOW):
+    for phase, todo in plan.whole({"n1": on}, {"n1": observed(on, flags)}, rotation, seen.NOW):
         done = todo["n1"]
         # Of the copies that a phase installs only these two are read by a process.
         signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home),
@@ -54,9 +59,9 @@ def planned(on, minor, authorities):
     return found
 
 
-def modelled(on, minor, authorities):
+def modelled(on, minor, authorities, flags=True):
     """Return, by phase, the model's steps on the host."""
-    cluster = model.Cluster((on,), minor)
+    cluster = model.Cluster((on,), minor, flags=flags)
     settled, found = model.settled_at_start(cluster, authorities), {}
     for phase in phases_of(authorities):
         change = model.change_of(phase, cluster, authorities, settled)
@@ -74,11 +79,11 @@ def of_verb(steps, verb):
 def test_the_model_writes_and_restarts_what_the_plan_does(name, minor):
     on = host(*HOSTS[name])
     elsewhere = {leaf.name for leaf in LEAVES} - {*hosts.pairs(on)}  # the model has every leaf, whether the layout keeps it or not
-    for authorities in SUBSETS:
-        plans = planned(on, minor, authorities)
-        for phase, steps in modelled(on, minor, authorities).items():
+    for authorities, flags in itertools.product(SUBSETS, (True, False)):
+        plans = planned(on, minor, authorities, flags)
+        for phase, steps in modelled(on, minor, authorities, flags).items():
             found = (of_verb(steps, "write") - elsewhere, of_verb(steps, "stop"))
-            assert found == plans[phase], f"{phase} of {authorities}"
+            assert found == plans[phase], f"{phase} of {authorities}, flags: {flags}"
             assert of_verb(steps, "start") == of_verb(steps, "stop")
 
 
@@ -134,7 +139,7 @@ def test_an_etcd_member_never_restarts_under_its_running_api_server():
     """A run that was killed may leave one of the two older than its files, and the other not."""
     on = host(*HOSTS["kubeadm, stacked"])
     for phase in ROTATION:
-        left = observed(on)
+        left = observed(on, flags=True)
         left["processes"]["etcd"].update(running=False, started=0.0)
         done = plan.actions(on, left, phase, seen.ROTATION)
         assert {"etcd", "kube-apiserver"} <= {one.process for one in done.restarts}, phase.name

@@ -83,6 +83,8 @@ CLUSTERS = {
     "etcd on hosts of its own": Cluster((
         host_of("e1", ALL[:1]), host_of("e2", ALL[:1]), host_of("n1", ALL[1:]), host_of("n2", ALL[1:]))),
     "fewer controller-managers than API servers": Cluster((host_of("n1", ALL), host_of("n2", ALL[:2]), host_of("w1", ("kubelet",)))),
+    "API servers that judge no kubelet": cluster_of(2)._replace(flags=False),
+    "kubeadm, API servers that judge no kubelet": cluster_of(2, layout=KUBEADM)._replace(flags=False),
     "kubeadm, one control plane": cluster_of(1, layout=KUBEADM),
     "kubeadm, one control plane, two workers": cluster_of(1, workers=2, layout=KUBEADM),
     "kubeadm, three control planes": cluster_of(3, layout=KUBEADM),
@@ -211,7 +213,7 @@ DROPPED = {
     "issue": ("distrust: signed(old) -> apiserver.client-ca(new)", "distrust: apiserver-etcd-client(old) -> etcd.client-ca(new)"),
     "trust-clients": "serve: apiserver(new) -> kubelet.server-ca(old)",
     # A control plane's kubelet judges by the very file that its API server does.
-    "serve": ("distrust: apiserver(old) -> controller-manager.server-ca(new)",
+    "serve": ("distrust: kubelet-server(old) -> apiserver.kubelet-ca(new)",
               "distrust: apiserver-kubelet-client(old) -> kubelet.client-ca(new)"),
     "distrust": "end: apiserver.client-ca",
     "distrust-clients": "end: kubelet.client-ca",
@@ -246,7 +248,7 @@ SWAPPED = {
     ("trust-clients", "serve"): "serve: apiserver(new) -> kubelet.server-ca(old)",
     ("trust-clients", "distrust"): ("distrust: kubelet-client(old) -> apiserver.client-ca(new)", _FORGOT_SIGNED[1]),
     ("trust-clients", "distrust-clients"): _NODES_FORGOT,
-    ("serve", "distrust"): ("distrust: apiserver(old) -> controller-manager.server-ca(new)", _FORGOT_SIGNED[1]),
+    ("serve", "distrust"): ("distrust: kubelet-server(old) -> apiserver.kubelet-ca(new)", _FORGOT_SIGNED[1]),
     ("serve", "distrust-clients"): _NODES_FORGOT,
     ("distrust", "distrust-clients"): "end: pods.server-ca",
 }

@@ -149,7 +149,8 @@ def test_a_foreign_public_key_matters_only_where_the_key_rotates(authorities, re
     there = observed()
     there["cp1"]["bundles"][KEY]["generations"].append("unknown sha256:0123")
     on = {"cp1": ON["cp1"]}
-    found = problems(on, Look({"cp1": there["cp1"]}, seen.NOW, seen.NOW, ["cp1"]), seen.known(), stands(seen.known(), there, {}, authorities))
+    look = Look({"cp1": there["cp1"]}, seen.NOW, seen.NOW, ["cp1"])
+    found = problems(on, look, seen.known(), stands(seen.known(), there, {}, authorities))
     assert bool([one for one in found if "sa.pub: holds a foreign CA or key" in one]) == refused
 
 
