@@ -23,6 +23,8 @@ LOGS, EXEC, FORWARD = "logs", "exec", "port-forward"
 SECONDS = {LOGS: 5.0, EXEC: 5.0, FORWARD: 15.0}
 _ANSWER_SECONDS = 20
 _REPLACED_SECONDS = 60.0
+_LEAVING_SECONDS = 5.0
+_SUCCESSORS = 3
 _PORT = 8080
 _PODS = f"/api/v1/namespaces/{workloads.NAMESPACE}/pods"
 _ON_NODE = f"{_PODS}?labelSelector=app%3D{workloads.EVERYWHERE}&fieldSelector=spec.nodeName%3D"
@@ -95,7 +97,7 @@ class Kubectl(t.NamedTuple):
 class NodeClient:
     """Does one of the three to the DaemonSet's pod on one node.
 
-    A pod that is replaced meanwhile, as by a rolling update, is no fault of its node: its successor is asked, once, and a retry counted.
+    A pod that is replaced meanwhile, as by a rolling update, is no fault of its node: its successor is asked, and a retry counted.
     """
 
     def __init__(self, load: clients.Load, kubectl: Kubectl, kind: str, node: str) -> None:
@@ -119,17 +121,27 @@ class NodeClient:
             self._load.tally.request(name, started, error)
 
     def _again(self, name: str, error: str) -> str:
-        """Return what went wrong in the end."""
-        before = self._pod
-        try:
-            self._pod = self._find()
-            if self._pod == before:
-                return error
-            self._load.tally.retry(name, error)
-            self._ask(self._pod)
-        except clients.TROUBLE as exc:
-            return f"{error}, then {clients.describe(exc)}"
-        return ""
+        """Ask the pod's successors, where it is being replaced; return what went wrong in the end."""
+        for _number in range(_SUCCESSORS):
+            before = self._pod
+            try:
+                self._pod = self._successor()
+                if self._pod == before:
+                    return error
+                self._load.tally.retry(name, error)
+                self._ask(self._pod)
+                return ""
+            except clients.TROUBLE as exc:
+                error = f"{error}, then {clients.describe(exc)}"
+        return error
+
+    def _successor(self) -> str:
+        """Return the pod that runs now. One that is about to be replaced may look like one that stays for a moment."""
+        deadline = self._load.tally.now() + _LEAVING_SECONDS
+        found = self._find()
+        while found == self._pod and self._load.tally.now() < deadline and not self._load.stop.wait(1.0):
+            found = self._find()
+        return found
 
     def _find(self) -> str:
         deadline = self._load.tally.now() + _REPLACED_SECONDS
@@ -151,5 +163,6 @@ class NodeClient:
             answer = self._kubectl.said("exec", pod, "--", "/workload", "node")
         else:
             answer = self._kubectl.forwarded(pod).decode()
-        if self._node not in answer:
+        # A pod that has just started has said nothing yet.
+        if self._node not in answer and not (self._kind == LOGS and not answer):
             raise OSError(f"{self._kind} of {pod} has not answered for {self._node}: {answer[:100]!r}")
