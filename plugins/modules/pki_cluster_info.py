@@ -126,7 +126,9 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import Pk
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import complaints, gates
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
 
-SIGNS, SIGNED, KNOWN_NODES = "signs", "signed", "known_nodes"
+SIGNS = "signs"
+SIGNED = "signed"
+KNOWN_NODES = "known_nodes"
 WATCHED_NAMESPACE = "kube-system"
 
 

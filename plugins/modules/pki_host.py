@@ -234,7 +234,7 @@ def argument_spec() -> dict[str, t.Any]:
     return {
         **host_argument_spec(),
         "generations": {"type": "dict", "default": {}},
-        "token_claims": {"type": "dict", "default": {}},
+        "token_claims": {"type": "dict", "default": {}, "no_log": False},  # who is named, not the token
         "certificates": dicts,
         "copies": {"type": "list", "elements": "dict", "default": [], "options": key_copy.item_spec()},
         "bundles": dicts,

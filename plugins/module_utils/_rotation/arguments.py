@@ -67,9 +67,9 @@ def stage_arguments(args: Arguments) -> Result:
     generations = {authority: (both[OLD], both[NEW]) for authority, both in args.rotation.generations.items()}
     if any(name not in args.known for both in generations.values() for name in both):
         return {}
+    newest, everyone = {name: both[1] for name, both in generations.items()}, {name: name for both in generations.values() for name in both}
     return {
-        **authority_arguments(args.known, {**{name: both[1] for name, both in generations.items()},
-                                    **{name: name for both in generations.values() for name in both}}),
+        **authority_arguments(args.known, {**newest, **everyone}),
         "stage": {name: _stage(on, args, generations) for name, on in args.on.items()},
     }
 

@@ -78,6 +78,8 @@ def test_the_inventory_names_the_nodes_that_the_bed_has(tmp_path, control_planes
     assert {name: one["ansible_host"] for name, one in hosts.items()} == {one.name: one.address for one in found}
     assert len(groups["kube_control_plane"]["hosts"]) == control_planes
     assert groups["kube_control_plane"]["vars"]["pki_rotate_window_ready_command"][-1].endswith(":8404/{{ inventory_hostname }}")
+
+
 def sample_workloads():
     text = rendered("workloads.yaml.j2", image="localhost/image:1", namespace=workloads.NAMESPACE, counts_path=workloads.COUNTS,
                     people=workloads.PEOPLE, servers=(workloads.WEBHOOK, workloads.APISERVER))

@@ -151,6 +151,12 @@ def test_a_pod_that_was_replaced_is_no_failure(server: Server, on: clients.Load,
     assert seen(on) == (1, 0, 1)
 
 
+@pytest.fixture(name="nobody_leaves")
+def fixture_nobody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_nodes, "_LEAVING_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("nobody_leaves")
 def test_a_pod_that_does_not_answer_is_one(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
     server.script = [pods("old"), pods("old")]
     load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w1").once()
@@ -160,6 +166,13 @@ def test_a_pod_that_does_not_answer_is_one(server: Server, on: clients.Load, kub
     assert datetime.datetime.fromisoformat(error["time"]).tzinfo
 
 
+def test_a_pod_that_seems_to_stay_for_a_moment_is_no_failure(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
+    server.script = [pods("old"), pods("old"), pods("new")]
+    load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w1").once()
+    assert seen(on) == (1, 0, 1)
+
+
+@pytest.mark.usefixtures("nobody_leaves")
 def test_an_answer_of_another_node_is_a_failure(server: Server, on: clients.Load, kubectl: load_nodes.Kubectl) -> None:
     server.script = [pods("new"), pods("new")]
     load_nodes.NodeClient(on, kubectl, load_nodes.EXEC, "w2").once()

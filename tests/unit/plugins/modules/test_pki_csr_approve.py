@@ -16,7 +16,8 @@ from ansible_collections.rekey.kubernetes.plugins.modules import pki_csr_approve
 from ansible_collections.rekey.kubernetes.tests.unit.plugins import openssl_certificates as made
 
 SIGNER = "kubernetes.io/kubelet-serving"
-ECDSA, RSA = ["digital signature", "server auth"], ["digital signature", "key encipherment", "server auth"]
+ECDSA = ("digital signature", "server auth")
+RSA = ("digital signature", "key encipherment", "server auth")
 
 # Keeps requests in a file; an approved one is signed at once, as a controller-manager does.
 FAKE_KUBECTL = f"""#!{sys.executable}

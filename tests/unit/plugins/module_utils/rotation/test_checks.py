@@ -82,6 +82,8 @@ def test_a_process_that_reads_another_file_than_the_layouts_is_named(process, fl
     found = checks.problems({"n1": on}, look, known, stands(known, observed, {}, ["kubernetes"]))
     assert [one for one in found if f"is started with {flag}={value}, {text}" in one] == (found if text else [])
     assert bool(found) == bool(text)
+
+
 def kubeadm_problems(nodes, authorities=("kubernetes",), absent=()):
     """Return the problems of a healthy kubeadm cluster that shows these nodes."""
     on = {name: hosts.host({"name": name, "address": "192.0.2.1", "groups": [*groups], "layout": "kubeadm",

@@ -19,7 +19,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.workloa
 )
 
 ROOT_CA = {"name": "api", "projected": {"sources": [{"serviceAccountToken": {}}, {"configMap": {"name": "kube-root-ca.crt"}}]}}
-MOUNT = [{"name": "main", "volumeMounts": [{"name": "api", "mountPath": "/ca"}]}]
+MOUNT = ({"name": "main", "volumeMounts": [{"name": "api", "mountPath": "/ca"}]},)
 SUB_PATH = [{"name": "main", "volumeMounts": [{"name": "api", "mountPath": "/ca.crt", "subPath": "ca.crt"}]}]
 TEN, ELEVEN = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"
 HALF_PAST_TEN = 1795343400.0
@@ -28,7 +28,7 @@ HALF_PAST_TEN = 1795343400.0
 def pod(name, namespace="default", owner=None, volumes=(ROOT_CA,), phase="Running", containers=MOUNT, started=TEN):
     owners = [{"controller": True, "kind": owner[0], "name": owner[1]}] if owner else []
     return {"metadata": {"name": name, "namespace": namespace, "ownerReferences": owners},
-            "status": {"phase": phase, "startTime": started}, "spec": {"volumes": list(volumes), "containers": containers}}
+            "status": {"phase": phase, "startTime": started}, "spec": {"volumes": list(volumes), "containers": list(containers)}}
 
 
 def controller(kind, name, namespace="default", owner=None, annotations=None, mark="", **spec):
