@@ -49,7 +49,7 @@ options:
     required: true
   policy:
     description:
-      - With V(auto), restart, and wait for those that say that they reload. With V(restart), restart these as well.
+      - With V(auto), restart, and wait for those that say, or are known, to reload. With V(restart), restart these as well.
         With V(report), only tell what would be restarted.
     type: str
     choices: [auto, report, restart]

@@ -7,14 +7,14 @@
 """Which workloads trust what kube-root-ca.crt holds, and what a rotation does about each. Pure.
 
 A pod reads the CA from a volume. Whether its program reads a changed file again nobody can see from outside: CoreDNS, for one, does
-not, and stays Running and Ready while every watch of it fails (docs/design.md). So a workload is restarted unless it says that it reloads.
-kube-proxy reloads from 1.36 on, within five minutes, and is restarted all the same: that takes seconds and no connection is lost,
-since its rules stay in the kernel.
+not, and stays Running and Ready while every watch of it fails (docs/design.md). So a workload is restarted unless it says that it reloads,
+or is known to.
 """
 
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._duration import parse_duration
@@ -25,6 +25,11 @@ SERVING_SIGNER = "kubernetes.io/kube-apiserver-serving"  # its ClusterTrustBundl
 MARK = "rekey.kubernetes/trusts"  # what the pods trust: on the pod template, or on a workload that was waited for
 OPT_OUT = "rekey.kubernetes/restart"  # on the workload; "never" leaves it alone
 RELOADS = "rekey.kubernetes/reloads"  # on the workload; within which time its program reads a changed file, such as 5m
+# Programs that read the file again by themselves: name of the image -> first minor that does, and how long that may take. kube-proxy looks
+# every five minutes (client-go transport/ca_rotation.go). Its restart is no harmless matter: in mode nftables, v1.37.2 with nft 1.1.3
+# was seen to take the elements of its own map service-ips away at every other start, and no service of the node answered any more.
+RELOADING: t.Mapping[str, tuple[tuple[int, int], str]] = {"kube-proxy": ((1, 36), "6m")}
+_IMAGE = re.compile(r"(?:.*/)?([^/:@]+):v(\d+)\.(\d+)")
 FIRST_NAMESPACE = "kube-system"
 ROLLING = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 RESTARTED, WAITED, LEFT = "restarted", "waited for", "left"
@@ -96,12 +101,24 @@ def _workload(key: tuple[str, str, str], content: Object | None, pods: t.Sequenc
         never = ", and has the CA in a way that never follows (subPath or environment)" if fixed else ""
         return Workload(*key, account, LEFT, f"{reason}{never}")
     annotations = content["metadata"].get("annotations") or {}
-    if reloads and annotations.get(RELOADS) and not fixed:
-        seconds = int(parse_duration(annotations[RELOADS], f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds())
+    within = annotations.get(RELOADS) or _known_to_reload(pods)
+    if reloads and within and not fixed:
+        seconds = int(parse_duration(within, f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds())
         return Workload(*key, account, WAITED, mark=annotations.get(MARK, ""), seconds=seconds)
     template = content["spec"]["template"]["metadata"].get("annotations") or {}
     return Workload(*key, account, RESTARTED, mark=template.get(MARK, ""), down=taken_down(kind, content),
                     labels=pods[0]["metadata"].get("labels") or {})
+
+
+def _known_to_reload(pods: t.Iterable[Object]) -> str:
+    """Return how long all programs of the pods may take to read a changed file; empty where one is not known to do it at all."""
+    longest = ""
+    for image in {container.get("image") or "" for pod in pods for container in pod["spec"].get("containers") or []}:
+        found = _IMAGE.match(image)
+        since, longest = RELOADING.get(found[1] if found else "", ((0, 0), ""))
+        if not found or not longest or (int(found[2]), int(found[3])) < since:
+            return ""
+    return longest
 
 
 def _left(content: Object) -> str:

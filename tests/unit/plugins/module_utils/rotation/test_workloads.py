@@ -99,6 +99,23 @@ def test_one_that_says_it_reloads_is_waited_for_unless_it_cannot_or_must_not():
     assert fate_of(reloading, pod("a-1", owner=("DaemonSet", "a"), containers=by_variable)).fate == RESTARTED
 
 
+@pytest.mark.parametrize(("images", "fate"), [
+    (["registry.k8s.io/kube-proxy:v1.37.2"], WAITED),
+    (["mirror.example.com:5000/k8s/kube-proxy:v1.36.0-patched"], WAITED),
+    (["registry.k8s.io/kube-proxy:v1.35.4"], RESTARTED),
+    (["registry.k8s.io/kube-proxy:latest"], RESTARTED),
+    (["registry.k8s.io/kube-proxy@sha256:0123"], RESTARTED),
+    (["registry.k8s.io/kube-proxy:v1.37.2", "example.com/sidecar:v1.40.0"], RESTARTED),
+    (["registry.k8s.io/coredns/coredns:v1.14.6"], RESTARTED),
+])
+def test_a_program_that_is_known_to_reload_is_waited_for(images, fate):
+    containers = [{**MOUNT[0], "name": image, "image": image} for image in images]
+    one = fate_of(controller("DaemonSet", "a"), pod("a-1", owner=("DaemonSet", "a"), containers=containers))
+    assert (one.fate, one.seconds) == (fate, 360 if fate == WAITED else 0)
+    forced = fate_of(controller("DaemonSet", "a"), pod("a-1", owner=("DaemonSet", "a"), containers=containers), reloads=False)
+    assert forced.fate == RESTARTED
+
+
 def test_a_time_that_nobody_understands_is_an_error_that_names_the_workload():
     with pytest.raises(PkiError, match="DaemonSet default/a: annotation rekey.kubernetes/reloads is 'soon'"):
         fate_of(controller("DaemonSet", "a", annotations={RELOADS: "soon"}), pod("a-1", owner=("DaemonSet", "a")))
