@@ -38,6 +38,9 @@ _NOT_SERVED = "doesn't have a resource type"
 _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
 
 
+Question = tuple[str, str, str, str]  # kind, namespace, name, field selector
+
+
 class Held(t.NamedTuple):
     """A field of an object and the generations that it holds."""
 
@@ -48,13 +51,15 @@ class Held(t.NamedTuple):
 def read(kubectl: Kubectl, generations: Generations, rows: t.Sequence[table.Row] = table.OBJECTS) -> list[Held]:
     """Return the fields of the rows' objects that are there, with what they hold. Of an owner's fields only those with one of ours.
 
-    The reads are independent and each is a process of its own, so they run side by side; rows of one kind share one.
+    Starting kubectl costs more than what it asks, so rows that need no selector share one process; the others run side by side.
     """
-    reads = {_what(row): row for row in rows}
+    asked: dict[Question, list[table.Row]] = {}
+    for row in rows:
+        asked.setdefault(_question(row), []).append(row)
     with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip(reads, pool.map(lambda row: _read(kubectl, row), reads.values())))
-    held = [Held(field, _of(field, row, generations)) for row in rows for content in found[_what(row)]
-            for field in table.fields(row, content)]
+        found = dict(zip(asked, pool.map(lambda together: _read(kubectl, together), asked.values())))
+    held = [Held(field, _of(field, row, generations)) for row in rows for content in found[_question(row)]
+            if content["kind"].lower() == row.kind for field in table.fields(row, content)]
     return [one for one in held if table.ROW[one.field.row].keeper != table.OWNER or one.generations]
 
 
@@ -161,15 +166,18 @@ def forget(kubectl: Kubectl, name: str) -> None:
     kubectl.text(["delete", "certificatesigningrequest", name, "--ignore-not-found", "--wait=false"])
 
 
-def _what(row: table.Row) -> tuple[str, ...]:
-    return (row.kind, row.namespace, row.object, row.selector)
+def _question(row: table.Row) -> Question:
+    """Return what the rows that one process reads have in common: all of it but the kind, where all objects of a kind are read."""
+    alone = row.object or row.selector or row.optional
+    return (row.kind if alone else "", row.namespace, row.object, row.selector)
 
 
-def _read(kubectl: Kubectl, row: table.Row) -> list[Object]:
+def _read(kubectl: Kubectl, rows: t.Sequence[table.Row]) -> list[Object]:
+    row = rows[0]
     if row.object:
         return [one for one in [kubectl.get(row.kind, row.object, row.namespace)] if one]
     try:
-        return kubectl.list(f"{row.kind}s", field_selector=row.selector)
+        return kubectl.list(",".join(dict.fromkeys(f"{one.kind}s" for one in rows)), field_selector=row.selector)
     except PkiError as exc:
         if row.optional and _NOT_SERVED in exc.problem:
             return []

@@ -327,11 +327,20 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
         "gate": [*(gate if phase.reaches(CONTROL_PLANE) or wanted else []), *_signer(args, phase, expected), *_known_nodes(args, phase)],
         "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
-        # API servers judge webhooks by what owners' objects hold: before the new generation signs, and until nobody needs the old one.
-        "carry": {"rotation": args.rotation.generations, "trusts": list(phase.trusts),
-                  "uploaded_before": _changed_at(args) if last else 0.0} if OLD in phase.trusts or last else {},
+        "carry": _carry(args, phase, last),
         "quiet_since": _quiet_since(args) if last and runs_pods(args.on.values()) else 0.0,
     }
+
+
+def _carry(args: Arguments, phase: Phase, last: bool) -> Result:
+    """Say what owners' objects hold: API servers judge webhooks by it, before the new generation signs and until nobody shows the old one.
+
+    When pods trust both generations it is said again, because some of them write such objects themselves, from what they trust.
+    """
+    widens = OLD in phase.trusts and (phase.reaches(CONTROL_PLANE) or runs_pods(args.on.values()))
+    if not widens and not last:
+        return {}
+    return {"rotation": args.rotation.generations, "trusts": list(phase.trusts), "uploaded_before": _changed_at(args) if last else 0.0}
 
 
 def _changed_at(args: Arguments) -> float:

@@ -26,8 +26,7 @@ MARK = "rekey.kubernetes/trusts"  # what the pods trust: on the pod template, or
 OPT_OUT = "rekey.kubernetes/restart"  # on the workload; "never" leaves it alone
 RELOADS = "rekey.kubernetes/reloads"  # on the workload; within which time its program reads a changed file, such as 5m
 # Programs that read the file again by themselves: name of the image -> first minor that does, and how long that may take. kube-proxy looks
-# every five minutes (client-go transport/ca_rotation.go). Its restart is no harmless matter: in mode nftables, v1.37.2 with nft 1.1.3
-# was seen to take the elements of its own map service-ips away at every other start, and no service of the node answered any more.
+# every five minutes (client-go transport/ca_rotation.go).
 RELOADING: t.Mapping[str, tuple[tuple[int, int], str]] = {"kube-proxy": ((1, 36), "6m")}
 _IMAGE = re.compile(r"(?:.*/)?([^/:@]+):v(\d+)\.(\d+)")
 FIRST_NAMESPACE = "kube-system"

@@ -49,9 +49,11 @@ class FakeCluster:
             return 1, "", str(exc)
 
     def _get(self, _verb: str, words: list[str], flags: dict[str, str], form: str, _stdin: str) -> str:
-        if words[0] in self.unserved:
-            raise ValueError(f'error: the server doesn\'t have a resource type "{words[0]}"')
-        found = [one for (kind, _namespace, _name), one in self.objects.items() if words[0] in (kind, f"{kind}s") and _is_meant(one, flags)]
+        kinds = words[0].split(",")
+        unknown = next((one for one in kinds if one in self.unserved), "")
+        if unknown:
+            raise ValueError(f'error: the server doesn\'t have a resource type "{unknown}"')
+        found = [one for (kind, _namespace, _name), one in self.objects.items() if {kind, f"{kind}s"} & {*kinds} and _is_meant(one, flags)]
         if len(words) > 1:
             found = [one for one in found if one["metadata"]["name"] == words[1]]
             return "" if not found else json.dumps(found[0]["metadata"] if form.startswith("jsonpath") else found[0])

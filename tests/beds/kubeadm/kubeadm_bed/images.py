@@ -23,13 +23,15 @@ from loopback_bed.progress import Progress
 FILES = Path(__file__).resolve().parent / "files"
 RELEASE = "trixie"  # systemd 257: later ones do without cgroup version 1
 PACKAGES = ("ca-certificates", "conntrack", "containernetworking-plugins", "curl", "dbus", "ethtool", "haproxy", "iproute2", "ipset",
-            "iptables", "kmod", "nftables", "openssh-server", "openssl", "procps", "python3", "python3-yaml", "runc", "socat", "systemd",
-            "systemd-sysv")
+            "iptables", "kmod", "netbase", "nftables", "openssh-server", "openssl", "procps", "python3", "python3-yaml", "runc", "socat",
+            "systemd", "systemd-sysv")
 # debootstrap trips over one of its virtual packages.
 LATER_PACKAGES = ("python3-cryptography",)
 NODE_BINARIES = ("containerd", "containerd-shim-runc-v2", "ctr", "kubeadm", "kubectl", "kubelet")
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _PROXY_TOOLS = ("nft", "conntrack", "ipset", "xtables-nft-multi")
+# Without the names of protocols nft lists "6" where kube-proxy has added "tcp", and kube-proxy deletes what it does not recognize.
+_PROXY_DATA = ("etc/protocols", "usr/lib/*/xtables/*.so")
 
 
 def _key(*parts: str) -> str:
@@ -111,7 +113,7 @@ def cluster_images(names: t.Sequence[str], binaries: t.Mapping[str, Path], root:
 
     :param names: what ``kubeadm config images list`` prints.
     """
-    key = _key(*names, *_PROXY_TOOLS, "libraries, not links", *(str(path) for path in binaries.values()))
+    key = _key(*names, *_PROXY_TOOLS, *_PROXY_DATA, "libraries, not links", *(str(path) for path in binaries.values()))
     archive = root.parent / f"images-{key}.tar"
     if archive.exists():
         return archive
@@ -154,11 +156,11 @@ def _image(name: str, files: t.Mapping[str, Path], entry: str, draft: Path) -> N
 
 
 def _proxy_files(root: Path) -> list[str]:
-    """Return the tools that kube-proxy calls, with the libraries that they need."""
+    """Return the tools that kube-proxy calls, with the libraries and the tables that they need."""
     found = []
     for tool in _PROXY_TOOLS:
         path = next(str(Path("/") / one.relative_to(root)) for one in root.glob(f"usr/*bin/{tool}"))
         libraries = run("chroot", str(root), "ldd", path).stdout.decode()
         found += [path, *re.findall(r"(/\S+\.so\S*)", libraries)]
-    found += [str(Path("/") / one.relative_to(root)) for one in root.glob("usr/sbin/ip*tables*")]
+    found += [str(Path("/") / one.relative_to(root)) for pattern in ("usr/sbin/ip*tables*", *_PROXY_DATA) for one in root.glob(pattern)]
     return list(dict.fromkeys(found))

@@ -26,7 +26,7 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).res
                                keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
 BOOT_SECONDS = 120
 # More than any other process of the machine: version 1 control groups give all containers together the weight of one process.
-CPU_SHARES = 16384
+CPU_SHARES = 4096
 INOTIFY_INSTANCES = 1024
 _LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=8192:8192")
 _FLAGS = (*_LIMITS, "--privileged", "--cgroupns=private", "--systemd=false", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock",

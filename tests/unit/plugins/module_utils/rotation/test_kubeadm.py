@@ -149,10 +149,12 @@ def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_loo
         "distrust-clients": seen.NOW}  # this run's first look is later than the control planes' last change
 
 
-def test_without_pods_no_log_is_looked_into():
+def test_without_pods_no_log_is_looked_into_and_nobody_writes_trust_back_into_objects():
     on = {"n1": seen.host()}
     args = arguments.Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
-    assert arguments.phase_arguments(args, ROTATION[-1])["objects"]["quiet_since"] == 0.0
+    found = {phase.name: arguments.phase_arguments(args, phase)["objects"] for phase in ROTATION}
+    assert found["distrust-clients"]["quiet_since"] == 0.0
+    assert [name for name, one in found.items() if one["carry"]] == ["trust", "distrust-clients"]
 
 
 def serving(on, **pair):
