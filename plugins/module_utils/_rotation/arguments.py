@@ -148,7 +148,8 @@ def provision_arguments(args: Arguments, authorities: t.Iterable[str]) -> Result
             raise PkiError(authority, f"hosts use {', '.join(sorted(others))}, the newest generation is {names[-1]}",
                            "finish the rotation with rotate_ca.yml")
     return {**authority_arguments(args.known, newest),
-            "provision": {name: _provision(on, args, newest) for name, on in args.on.items()}}
+            "provision": {name: provision_of(on, args.cluster, {authority: args.known[one] for authority, one in newest.items()})
+                          for name, on in args.on.items()}}
 
 
 def adopt_arguments(on_hosts: t.Iterable[hosts.Host]) -> Result:
@@ -193,7 +194,7 @@ def _stage(on: hosts.Host, args: Arguments, generations: t.Mapping[str, tuple[st
         if row.authority in generations and row.name in observed["copies"]
         and {observed["copies"][row.name]["generation"], observed["copies"][row.name]["home"] or generations[row.authority][1]}
         != {generations[row.authority][1]}]
-    copies = [*_copies(outdated, on, args, {authority: both[1] for authority, both in generations.items()}), *_key_canaries(on, args)]
+    copies = [*_copies(outdated, on, {authority: args.known[both[1]] for authority, both in generations.items()}), *_key_canaries(on, args)]
     return {
         "directory": on.state_dir,
         "certificates": [*_canaries(on, args), *(_successor(on, leaf, args) for leaf in behind)],
@@ -225,15 +226,19 @@ def _key_canaries(on: hosts.Host, args: Arguments) -> list[_CopyAndSeal]:
             for name in args.rotation.names(SERVICE_ACCOUNTS, (OLD, NEW))]
 
 
-def _provision(on: hosts.Host, args: Arguments, newest: t.Mapping[str, str]) -> Result:
-    anchors = {authority: args.known[generation]["certificate"] for authority, generation in newest.items()}
+def provision_of(on: hosts.Host, of: items.Cluster, generation_of: Known) -> Result:
+    """Return everything a host holds, of one generation each.
+
+    :param generation_of: authority, and the service accounts → facts of the generation.
+    """
+    anchors = {authority: facts["certificate"] for authority, facts in generation_of.items()}
     return {
         "directories": [{"path": path, "mode": mode} for path, mode in sorted(hosts.places(on).items())],
-        "kubeconfigs": items.kubeconfig_items(on, args.cluster, anchors),
-        "certificates": [items.leaf_item(on, leaf, args.cluster) for leaf in hosts.provisioned(on)],
+        "kubeconfigs": items.kubeconfig_items(on, of, anchors),
+        "certificates": [items.leaf_item(on, leaf, of) for leaf in hosts.provisioned(on)],
         # An inline bundle comes with its kubeconfig.
         "bundles": [items.bundle_item(on, name, [anchors[row.authority]]) for name, row in hosts.bundles(on).items() if not row.inline],
-        **_both(_copies([_at_home(row) for row in hosts.copies(on).values()], on, args, newest)),
+        **_both(_copies([_at_home(row) for row in hosts.copies(on).values()], on, generation_of)),
     }
 
 
@@ -242,8 +247,8 @@ def _at_home(row: Copy) -> Copy:
     return row._replace(key=row.home_key or row.key, public=row.home or row.public)
 
 
-def _copies(rows: t.Iterable[Copy], on: hosts.Host, args: Arguments, generation_of: t.Mapping[str, str]) -> list[_CopyAndSeal]:
-    return [_copy(row.name, on, args.known[generation_of[row.authority]], row.key, row.public) for row in rows]
+def _copies(rows: t.Iterable[Copy], on: hosts.Host, generation_of: Known) -> list[_CopyAndSeal]:
+    return [_copy(row.name, on, generation_of[row.authority], row.key, row.public) for row in rows]
 
 
 def _both(found: t.Sequence[_CopyAndSeal]) -> Result:

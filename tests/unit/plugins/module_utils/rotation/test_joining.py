@@ -69,6 +69,34 @@ def test_a_worker_is_issued_its_own_name_and_nothing_else():
     assert not any(asked["w2"].values())
 
 
+def joining_control_plane(change=None):
+    """Return the plan for cp2, beside a cp1 that everything but *change* leaves at rest."""
+    on, observed = {**ON, "cp2": kubeadm_host("cp2", "etcd", "kube_control_plane")}, seen.healthy(ON["cp1"])
+    for row, generation in (change or {}).items():
+        observed["pairs"][row]["generation"] = generation
+    objects = {"cluster-info": {"kube-public": [OLD]}}
+    return join_arguments(on, ["cp2"], seen.CLUSTER, View(("cp1", "w1", "w2"), {"cp1": observed}, objects, seen.known(new=True)))
+
+
+def test_a_control_plane_is_provisioned_with_what_its_cluster_uses():
+    plan = joining_control_plane()
+    assert (plan["joining"], list(plan["provision"])) == (["cp2"], ["cp2"])
+    assert {one["name"] for one in plan["signers"]} == {"kubernetes", "etcd", "front-proxy"}
+    assert {one["certificate_path"] for one in plan["signers"]} == {f"/pki/{seen.OLD[one['name']]}.crt" for one in plan["signers"]}
+    held = plan["provision"]["cp2"]
+    assert {"apiserver", "etcd-server", "etcd-peer", "front-proxy-client"} <= {one["name"] for one in held["certificates"]}
+    assert {one["host"] for one in held["seals"]} == {"cp2"}
+
+
+def test_a_worker_is_not_provisioned():
+    assert planned()["provision"] == {}
+
+
+def test_a_control_plane_waits_for_the_end_of_a_rotation():
+    with pytest.raises(PkiError, match=r"etcd: is being rotated .*finish the rotation with rotate_ca.yml"):
+        joining_control_plane({"apiserver-etcd-client": seen.NEW["etcd"]})
+
+
 @pytest.mark.parametrize("held", [(), ("unknown sha256:00ff",)])
 def test_nobody_joins_where_nothing_sound_says_whom_to_trust(held):
     with pytest.raises(PkiError, match="cluster-info.*mend it first"):
