@@ -59,7 +59,7 @@ from ansible.plugins.callback import CallbackBase
 COLLECTION = "rekey.kubernetes"
 PLAN = f"{COLLECTION}.pki_plan"
 HOST = f"{COLLECTION}.pki_host"
-WAITS = frozenset({HOST, f"{COLLECTION}.pki_cluster_info", f"{COLLECTION}.pki_workloads"})
+WAITS = frozenset({HOST, f"{COLLECTION}.pki_objects", f"{COLLECTION}.pki_workloads"})
 # A shorter wait is not worth a line.
 NOTABLE_SECONDS = 1.0
 

@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: may change without notice.
 
-"""Options of the modules that look at the cluster's objects, and of those that wait until they are as expected."""
+"""Options of the modules that look at the cluster's objects."""
 
 from __future__ import annotations
 
@@ -29,13 +29,4 @@ options:
       - The known generations, name to CA certificate as PEM. A name is C(<authority>/<stamp>).
     type: dict
     default: {}
-"""
-
-    TIMEOUT = r"""
-options:
-  timeout:
-    description:
-      - How long to wait for what is expected, in seconds.
-    type: int
-    default: 180
 """

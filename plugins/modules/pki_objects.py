@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pki_objects
-short_description: Carry the cluster's authorities through a rotation in objects that are somebody else's
+short_description: Carry the cluster's authorities through a rotation in its objects, and prove what they hold
 version_added: 0.1.0
 description:
   - Webhook configurations, APIServices, conversions of CustomResourceDefinitions and ClusterTrustBundles may hold a certificate of a
@@ -21,6 +21,9 @@ description:
     far as their requests are still kept, and of what the ConfigMap C(kubeadm-config) says against the layout.
   - The Secret C(kubeadm-certs) holds the control plane's keys, encrypted, for joining control planes. One that was uploaded before
     O(uploaded_before) hands out old keys and is deleted. What is in it is not read.
+  - Then it waits until O(expect) is seen in the cluster's objects, together with what it has made of those above. Where O(expect) asks
+    which generation signs, it creates a CertificateSigningRequest for a client without rights, approves it, and waits until it is signed.
+    The request is deleted again, and its key never leaves the memory of the module.
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:
@@ -30,15 +33,17 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details: In check mode nothing is waited for, and nobody is asked to sign.
   diff_mode:
     support: full
     details: The diff shows subjects and fingerprints of the certificates, before and after.
 options:
   rotation:
     description:
-      - Authority to its C(old) and its C(new) generation, as M(rekey.kubernetes.pki_plan) returns it.
+      - Authority to its C(old) and its C(new) generation, as M(rekey.kubernetes.pki_plan) returns it. Without it nothing is carried and
+        nobody is told of.
     type: dict
-    required: true
+    default: {}
   trusts:
     description:
       - Which generations the bundles hold from now on. V([old, new]) adds the new one, V([new]) adds it and removes the old one.
@@ -57,6 +62,24 @@ options:
       - Where the layout keeps the PKI. What C(kubeadm-config) says is compared with it.
     type: path
     default: /etc/kubernetes/pki
+  expect:
+    description:
+      - What must be seen, as M(rekey.kubernetes.pki_plan) returns it for the cluster's objects.
+    type: list
+    elements: dict
+    default: []
+  quiet_since:
+    description:
+      - When set, the logs of all pods in C(kube-system) are looked through from this moment on, once everything else is as expected. A line
+        about a server's certificate that is not trusted (C(x509)) fails the module. Lines about clients that a server refuses do not.
+      - In seconds since the epoch.
+    type: float
+    default: 0.0
+  timeout:
+    description:
+      - How long to wait for what is expected, in seconds.
+    type: int
+    default: 180
 seealso:
   - module: rekey.kubernetes.ca_bundle
   - module: rekey.kubernetes.pki_cluster_info
@@ -122,11 +145,39 @@ stragglers:
     text:
       description: All of it in one sentence.
       type: str
-gate:
-  description: What M(rekey.kubernetes.pki_cluster_info) must see from now on.
-  returned: success
+signed_by:
+  description: The generation that signed, empty for a foreign one.
+  returned: when O(expect) asks which one signs
+  type: str
+  sample: kubernetes/20261122T170000Z
+signatures:
+  description: Bootstrap token's id to whether it has signed what C(cluster-info) holds.
+  returned: when O(expect) asks for it
+  type: dict
+  sample: {abcdef: true}
+objects:
+  description: Kind of object to place to the generations that it holds there, as M(rekey.kubernetes.pki_cluster_info) tells it.
+  returned: when O(expect) or O(rotation) asks for them, but not in check mode
+  type: dict
+nodes:
+  description: Names of the cluster's nodes.
+  returned: when O(expect) asks for them
   type: list
-  elements: dict
+  elements: str
+logs_unread:
+  description: What could not be looked through for O(quiet_since), as kubectl says it.
+  returned: when O(quiet_since) is set
+  type: list
+  elements: str
+waited_seconds:
+  description: Seconds from the first look that did not show all that is expected to the one that did.
+  returned: success
+  type: float
+unmet:
+  description: What of O(expect) was not seen.
+  returned: always
+  type: list
+  elements: str
 """
 
 import datetime
@@ -137,9 +188,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rekey.kubernetes.plugins.module_utils import _bundle, _kubeconfig
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import objects as table
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cryptography_dep import require_cryptography
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, objects, options
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import bundles, objects, options, prove_objects
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.prove import Proof
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.servers import Servers
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import carry, stragglers
@@ -156,10 +208,13 @@ def argument_spec() -> dict[str, t.Any]:
         "kubectl": {"type": "path", "default": "kubectl"},
         "kubeconfig": {"type": "path", "required": True},
         "generations": {"type": "dict", "default": {}},
-        "rotation": {"type": "dict", "required": True},
+        "rotation": {"type": "dict", "default": {}},
         "trusts": {"type": "list", "elements": "str", "choices": ["new", "old"], "default": []},
         "uploaded_before": {"type": "float", "default": 0.0},
         "certificates_dir": {"type": "path", "default": "/etc/kubernetes/pki"},
+        "expect": {"type": "list", "elements": "dict", "default": []},
+        "quiet_since": {"type": "float", "default": 0.0},
+        "timeout": {"type": "int", "default": 180},
     }
 
 
@@ -176,6 +231,8 @@ class Carrier:
 
     def places(self) -> list[carry.Place]:
         """Return the places that are concerned, each with its server."""
+        if not self.params["rotation"]:
+            return []
         found = [carry.Place(one.field, tuple(one.generations), None) for one in objects.read(self._kubectl, self._generations, OWNERS)]
         return [place._replace(server=self._servers.behind(place.field.client))
                 for place in carry.concerned(found, self.params["rotation"])]
@@ -217,9 +274,24 @@ class Carrier:
     def told(self, places: t.Sequence[carry.Place]) -> list[dict[str, str]]:
         """Return who would be hurt, as the table of stragglers tells it."""
         rotation = self.params["rotation"]
+        if not rotation:
+            return []
         old = {both["old"] for both in rotation.values()}
         found = [*carry.stragglers(places, rotation), *stragglers.certificates(self._issued(), old), *self._configuration()]
         return [one.told() for one in found]
+
+    def proved(self, places: t.Sequence[carry.Place]) -> Proof:
+        """Wait until the objects are as expected, those above as they were carried."""
+        params = self.params
+        expect = [*params["expect"], *(carry.gate(places, params["rotation"], params["trusts"]) if params["trusts"] else [])]
+        if self._check or not expect:
+            return Proof([], {}, 0.0)
+        return prove_objects.until_held(self._kubectl, self._generations, expect, params["timeout"])
+
+    def complaints(self) -> tuple[list[str], dict[str, t.Any]]:
+        """Return who complains in the logs, where they are to be looked through, and what is told of the look."""
+        since = self.params["quiet_since"]
+        return prove_objects.quiet(self._kubectl, since) if since and not self._check else ([], {})
 
     def _issued(self) -> t.Iterator[stragglers.Issued]:
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -248,10 +320,17 @@ def main() -> None:
         places = carrier.places()
         carrier.change(places)
         told = carrier.told(places)
+        unmet, seen, waited = carrier.proved(places)
+        complain, looked = carrier.complaints() if not unmet else ([], {})
     except PkiError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(changed=bool(carrier.results), results=carrier.results, diff=carrier.diffs, stragglers=told,
-                     gate=carry.gate(places, module.params["rotation"], module.params["trusts"]))
+        module.fail_json(msg=str(exc), unmet=[])
+    did = {"changed": bool(carrier.results), "results": carrier.results, "stragglers": told, **seen, **looked}
+    if unmet:
+        module.fail_json(msg=f"not proved within {module.params['timeout']} s: " + "; ".join(unmet), unmet=unmet, **did)
+    if complain:
+        remedy = "restart what does not trust the new generation, then run again"
+        module.fail_json(msg="; ".join(complain) + f" ({remedy})", unmet=complain, **did)
+    module.exit_json(diff=carrier.diffs, waited_seconds=round(waited, 2), unmet=[], **did)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def stage(tmp_path: Path) -> Play:
     """Return a function that runs tasks on two hosts, a and b, with the callback enabled."""
     for folder in ("action", "callback"):
         (tmp_path / COLLECTION / folder).mkdir(parents=True)
-    for name in ("pki_plan", "pki_host", "pki_cluster_info", "ca_bundle"):
+    for name in ("pki_plan", "pki_host", "pki_objects", "ca_bundle"):
         (tmp_path / COLLECTION / "action" / f"{name}.py").write_text(ECHO)
     (tmp_path / COLLECTION / "callback" / "rotation_progress.py").symlink_to(rotation_progress.__file__)
     summary = tmp_path / "made" / "summary.json"
@@ -102,7 +102,7 @@ def fixture_rotation(tmp_path_factory: pytest.TempPathFactory) -> Run:
         bring("{{ waits[inventory_hostname] }}", vars={"waits": waits}),
         task("Plan the phase", "pki_plan", {"phase": PHASES[1]}, run_once=True),
         task("Change a bundle", "ca_bundle", {"changed": True, "waited_seconds": 99.0}),
-        task("Prove the signer", "pki_cluster_info", {"waited_seconds": 0.5}, loop=[1, 2], run_once=True),
+        task("Prove the signer", "pki_objects", {"waited_seconds": 0.5}, loop=[1, 2], run_once=True),
         task("Report", "pki_plan", {"proof": PROOF}, run_once=True),
     ])
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the rekey.kubernetes authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pki_cluster_info: what it reads, what it is asked to see, and who complains."""
+"""pki_cluster_info: what it reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cluster(monkeypatch):
 
 
 def run(capsys, _cluster, **options):
-    arguments = {"kubectl": KUBECTL, "kubeconfig": "/k", "generations": PEM, "timeout": 0, **options}
+    arguments = {"kubectl": KUBECTL, "kubeconfig": "/k", "generations": PEM, **options}
     with patch_module_args(arguments), pytest.raises(SystemExit):
         pki_cluster_info.main()
     return json.loads(capsys.readouterr().out)
@@ -65,55 +65,3 @@ def test_every_kind_of_object_is_read(capsys, cluster):
         "crd-conversions": {}, "trust-bundles": {"mine": [NEW]},
         "signed-secrets": {"default/token": [""]}}
     assert "c2VjcmV0" not in json.dumps(did)
-
-
-def test_only_what_is_expected_is_asked_for(capsys, cluster):
-    put_root(cluster, "default", NEW)
-    put_root(cluster, "kube-system", NEW)
-    did = run(capsys, cluster, expect=[{"ask": "holds", "name": "kube-root-ca.crt", "generations": [NEW]}])
-    assert did["unmet"] == [] and set(did["objects"]) == {"kube-root-ca.crt"}
-    assert {call[1] for call in cluster.calls} == {"namespaces", "configmaps"}
-
-
-def signature(content, key):
-    """Let openssl sign, as the controller-manager does."""
-    header = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"abcdef"}').rstrip(b"=").decode()
-    payload = base64.urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
-    digest = made.openssl(["dgst", "-sha256", "-hmac", key, "-hex"], f"{header}.{payload}").split()[-1]
-    return f"{header}..{base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b'=').decode()}"
-
-
-def put_token(cluster, name, key, **fields):
-    data = {"token-id": name, "token-secret": key, "usage-bootstrap-signing": "true", **fields}
-    cluster.put("secret", f"bootstrap-token-{name}", "kube-system", type="bootstrap.kubernetes.io/token",
-                data={field: encoded(text) for field, text in data.items()})
-
-
-def test_signatures_of_cluster_info_are_judged_without_telling_a_token(capsys, cluster):
-    put_token(cluster, "abcdef", "0123456789abcdef")
-    put_token(cluster, "ended0", "00000", expiration="2020-01-01T00:00:00Z")
-    put_token(cluster, "quiet0", "11111", **{"usage-bootstrap-signing": "false"})
-    ask = [{"ask": "signed"}]
-    cluster.put("configmap", "cluster-info", "kube-public", data={
-        "kubeconfig": KUBECONFIG, "jws-kubeconfig-abcdef": signature(KUBECONFIG, "0123456789abcdef")})
-    did = run(capsys, cluster, expect=ask)
-    assert did["signatures"] == {"abcdef": True} and did["unmet"] == []
-    cluster.get("configmap", "cluster-info", "kube-public")["data"]["kubeconfig"] += "# other\n"
-    did = run(capsys, cluster, expect=ask)
-    assert did["failed"] and did["unmet"] == ["cluster-info is not signed anew by bootstrap token abcdef"]
-    assert "0123456789" not in json.dumps(did)
-
-
-def test_a_cluster_info_that_nobody_signs_is_left_alone(capsys, cluster):
-    put_token(cluster, "abcdef", "0123456789abcdef")
-    cluster.put("configmap", "cluster-info", "kube-public", data={"kubeconfig": KUBECONFIG})
-    assert run(capsys, cluster, expect=[{"ask": "signed"}])["signatures"] == {}
-
-
-def test_a_complaint_fails_and_names_the_pod(capsys, cluster):
-    assert "logs_unread" in run(capsys, cluster, quiet_since=1.0)
-    assert "--since-time=1970-01-01T00:00:01Z" in cluster.calls[-1] and "--namespace=kube-system" in cluster.calls[-1]
-    cluster.logs = "[pod/coredns-1/coredns] Failed to watch: x509: certificate signed by unknown authority\n"
-    did = run(capsys, cluster, quiet_since=1.0)
-    assert did["failed"] and did["msg"].startswith("pod coredns-1: Failed to watch: x509: certificate signed by unknown authority")
-    assert "failed" not in run(capsys, cluster)
