@@ -48,6 +48,7 @@ def argument_spec() -> dict[str, t.Any]:
         "minimum_age_days": {"type": "int", "default": 30},
         "observed_since": {"type": "float"},
         "drains": {"type": "bool", "default": False},
+        "nodes_at_a_time": {"type": "int", "default": 1},
         "graceful_shutdown": {"type": "bool", "default": False},
         "stragglers": {"type": "list", "elements": "dict", "default": []},
     }
@@ -82,7 +83,7 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     if missing:
         raise PkiError("plan", f"not observed: {', '.join(missing)}", "every host counts; do not use --limit")
     args = Arguments(on, items.cluster(given["cluster"]), observed, Rotation({}, checks.version(observed), given["graceful_shutdown"]),
-                     given["generations"], given["objects"])
+                     given["generations"], given["objects"], given["nodes_at_a_time"])
     if given["purpose"] == "provision":
         return provision_arguments(args, given["authorities"])
     if given["purpose"] in ("phase", "report"):
@@ -101,7 +102,7 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand], given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    now, drains = time.time(), given["drains"]
+    now, care = time.time(), outages.Care(given["drains"], given["nodes_at_a_time"])
     look = checks.Look(args.observed, given["observed_since"] or now, now, given["nodes"])
     phases = whole(args.on, args.observed, args.rotation, now) if wanted else []
     return {
@@ -112,7 +113,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, look, args.known, wanted),
         "text": [*report.lines(phases, wanted), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
-                 *outages.lines(phases, args.on, args.observed, drains)],
+                 *outages.lines(phases, args.on, args.observed, care)],
         "phases": [phase.name for phase in args.phases],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,

@@ -108,6 +108,11 @@ options:
       - Whether a command keeps clients away from an API server before it is stopped. It is only told of in the plan.
     type: bool
     default: false
+  nodes_at_a_time:
+    description:
+      - How many workers are brought to a phase side by side where their kubelets restart, once a first one alone has been proved.
+    type: int
+    default: 1
   graceful_shutdown:
     description:
       - Whether API servers that are static pods get the shutdown flags that they lack, with their next start.

@@ -66,7 +66,7 @@ def test_check_mode_announces_the_rotation_and_touches_nothing(bed: nodes.Bed, p
     said = play(playing.ROTATE, "--check", pki_rotate_again=True).log.read_text(encoding="utf-8")
     assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
     assert "the API server of cp1 is away for up to about" in said
-    assert "5 kubelets restart, one at a time" in said
+    assert "5 kubelets restart, workers' up to 10 at a time after the first" in said
     assert on_nodes(bed) == before
 
 

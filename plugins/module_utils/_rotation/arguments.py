@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items, objects
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS, Leaf
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Copy
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBELET, Copy
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import (
     NEW,
     OLD,
@@ -55,6 +55,7 @@ class Arguments(t.NamedTuple):
     rotation: Rotation
     known: Known
     objects: Objects
+    nodes_at_a_time: int = 1  # workers whose kubelets restart side by side
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -119,7 +120,7 @@ def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Argument
 
 def runs_pods(on_hosts: t.Iterable[hosts.Host]) -> bool:
     """Whether pods run on one of the hosts, as far as the layout knows."""
-    return any("kubelet" in on.components for on in on_hosts)
+    return any(KUBELET in on.components for on in on_hosts)
 
 
 def _tokens(on: hosts.Host, phase: Phase, args: Arguments) -> list[gates.Expectation]:
@@ -290,15 +291,20 @@ def _moves(on: hosts.Host, done: Actions) -> Result:
 def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:
     """Return groups of hosts, each brought to the phase and proved before the next.
 
-    Hosts with restarts come one at a time, all others together with the last of them.
+    Hosts with restarts come one at a time, all others together with the last of them. A worker's restart takes nothing from other nodes,
+    so workers come in groups, once a first one has shown that it goes well.
 
     A gate asks for everything that is on a host's disk, so a host that a phase leaves alone has proved it in this run before:
     in the first phase, which also proves what a killed run wrote, and wherever it changed since. Nodes prove what their pods' volumes
     hold before a pod is restarted, whether or not this run has changed them.
     """
     rolls = [name for name, one in todo.items() if one.restarts and not one.window]
+    workers = [name for name in rolls if args.on[name].components == (KUBELET,)]
+    size = args.nodes_at_a_time
+    groups = [workers[:1], *(workers[start:start + size] for start in range(1, len(workers), size))]
     rest = [name for name, one in todo.items() if not one.restarts and (proves_all or not one.nothing)]
-    waves = [[name] for name in (*_window_order(args, todo), *rolls)] or [[]]
+    alone = (*_window_order(args, todo), *(name for name in rolls if name not in workers))
+    waves = [wave for wave in [*([name] for name in alone), *groups] if wave] or [[]]
     waves[-1] += rest
     return [wave for wave in waves if wave]
 

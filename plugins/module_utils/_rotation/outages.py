@@ -11,16 +11,21 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBELET
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER, DELAY, KUBELET_SECONDS, seconds_away
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Actions, Observation, Plan, lacks_graceful
 
-KUBELET = "kubelet"
+
+class Care(t.NamedTuple):
+    """What is done so that clients notice less."""
+
+    drains: bool = False  # a command keeps clients away from a host's API server before its window
+    nodes_at_a_time: int = 1  # workers whose kubelets restart side by side
 
 
-def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], drains: bool) -> list[str]:
+def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], care: Care) -> list[str]:
     """Return a sentence for each API server's window, for the kubelets' restarts, and for what both cost.
 
-    :param drains: whether a command keeps clients away from a host's API server before its window.
     """
     servers = [name for name, one in on.items() if API_SERVER in one.components]
     graceful = {name: not lacks_graceful(observed[name]) for name in servers}
@@ -32,9 +37,10 @@ def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, O
             graceful[name] = graceful[name] or API_SERVER in todo[name].flags
         kubelets = sum(_restarts(one, KUBELET) for one in todo.values())
         if kubelets:
-            text.append(f"phase {phase.name}: {kubelets} kubelets restart, one at a time; logs, exec and port-forward of a node's pods "
+            groups = f"workers' up to {care.nodes_at_a_time} at a time after the first" if care.nodes_at_a_time > 1 else "one at a time"
+            text.append(f"phase {phase.name}: {kubelets} kubelets restart, {groups}; logs, exec and port-forward of a node's pods "
                         f"fail for up to about {KUBELET_SECONDS} s")
-    if hasty and len(servers) > 1 and not drains:
+    if hasty and len(servers) > 1 and not care.drains:
         text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server loses 2 or 3 requests of a balancer's clients "
                     "(set pki_rotate_drain_command; pki_rotate_graceful_shutdown mends it from the second window on)")
     return text

@@ -136,6 +136,14 @@ def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_ki
     assert given(ROTATION[3], done)["waves"] != []
 
 
+def test_workers_come_in_groups_once_a_first_one_is_proved_and_control_planes_alone():
+    on = {**ON, "cp2": kubeadm_host("cp2", "etcd", "kube_control_plane")}
+    on |= {f"w{number}": kubeadm_host(f"w{number}", "kube_node") for number in range(1, 7)}
+    args = arguments.Arguments(on, seen.CLUSTER, {name: seen.healthy(one) for name, one in on.items()}, seen.ROTATION, seen.known(new=True),
+                               {}, nodes_at_a_time=3)
+    assert arguments.phase_arguments(args, ROTATION[2])["waves"] == [["cp1"], ["cp2"], ["w1"], ["w2", "w3", "w4"], ["w5", "w6"]]
+
+
 def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_looks_into_logs():
     seen_there = {name: seen.healthy(on) for name, on in ON.items()}
     seen_there["w1"]["bundles"]["kubernetes"]["changed_at"] = 2500.0  # a node's says nothing of the control planes

@@ -58,7 +58,7 @@ def test_the_module_is_given_the_flags_beside_those_of_the_signer():
 
 def announced(flags, *names, rotation=seen.ROTATION, drains=False):
     on, there = cluster(flags, *names)
-    return outages.lines(whole(on, there, rotation, seen.NOW), on, there, drains)
+    return outages.lines(whole(on, there, rotation, seen.NOW), on, there, outages.Care(drains))
 
 
 def test_each_window_tells_how_long_its_api_server_is_away():
