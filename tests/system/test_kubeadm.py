@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import judge
+import judge_kubeadm
 import playing
 from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside, root_of
@@ -24,7 +25,7 @@ from loopback_bed.progress import Progress
 from plays import Play, changes
 
 ADOPT, JOIN = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node"
-MEANWHILE, AFTERWARDS = topology.node("w3"), topology.node("w4")
+MEANWHILE, AFTERWARDS, FOURTH = topology.node("w3"), topology.node("w4"), topology.node("cp4")
 NODE_SECONDS = 240
 
 
@@ -119,9 +120,13 @@ def test_kubeadm_s_own_tools_agree(bed: nodes.Bed) -> None:
     assert judge.openssl.from_ca(newest.ca.certificate, [renewed_leaf]) == [renewed_leaf]
 
 
-def test_kubeadm_joins_another_worker_by_itself(bed: nodes.Bed) -> None:
-    bed_command(bed, "add", AFTERWARDS.name)
-    cluster.join(bed, nodes.nodes_of(bed)[0], AFTERWARDS, Progress())
-    cluster.wait_ready(nodes.nodes_of(bed)[0], Progress())
-    assert ready(bed)[AFTERWARDS.name] == "True"
+def test_kubeadm_joins_another_worker_and_control_plane_by_itself(bed: nodes.Bed) -> None:
+    first = nodes.nodes_of(bed)[0]
+    for one in (AFTERWARDS, FOURTH):
+        bed_command(bed, "add", one.name)
+        cluster.join(bed, first, one, Progress())
+    cluster.wait_ready(first, Progress())
+    assert ready(bed) == {one.name: "True" for one in nodes.nodes_of(bed)}
+    assert {AFTERWARDS, FOURTH} <= set(nodes.nodes_of(bed))
     assert authority_keys(AFTERWARDS) == []
+    assert judge.judge(judge_kubeadm.scene_of(bed)).problems == []

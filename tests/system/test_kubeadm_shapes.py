@@ -17,9 +17,10 @@ import playing
 from kubeadm_bed import nodes, topology
 from kubeadm_bed.commands import inside
 from kubeadm_rotation import LeaveOut, bed_command, boot, problems, unserved
-from plays import Play
+from plays import Play, changes
 
-ADOPT = "rekey.kubernetes.adopt"
+ADOPT, JOIN, PROVISION = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node", "rekey.kubernetes.provision"
+SECOND = topology.node("cp2")
 ADMIN = f"TCP:{topology.BALANCER.address}:{topology.ADMIN_PORT}"
 
 
@@ -91,3 +92,12 @@ class TestSingleControlPlane:
         (direct,) = load["direct"].values()
         assert 0 < direct["seconds_away"] <= sum(announced)
         assert problems(bed, now()) == []
+
+    def test_a_second_control_plane_joins(self, bed: nodes.Bed, play: Play) -> None:
+        bed_command(bed, "add", SECOND.name)
+        assert changes(play(JOIN, "--check"), SECOND.name) > 0
+        play(JOIN)
+        assert SECOND in nodes.nodes_of(bed)
+        assert problems(bed, now()) == []
+        assert changes(play(JOIN)) == 0
+        assert changes(play(PROVISION)) == 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import typing as t
 
@@ -23,6 +24,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.load import load_certificate, public_key_sha256
 
 _SAID_LINES = 12
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _AGAIN = "mend what kubeadm says, run kubeadm reset on the node, and join it again"
 _ORDER = "run pki_kubeadm_join with action=request, then pki_bootstrap_token, in one go"
 
@@ -101,9 +103,15 @@ def join(one: Joining, credential: Credential, way: Way, wanted: t.Mapping[str, 
         # kubeadm's own copy of the credential, which it leaves behind where it fails early.
         files.remove(f"{one.kubernetes_dir}/bootstrap-kubelet.conf")
     if code:
-        said = [line for line in f"{output}\n{message}".splitlines() if line.strip()][-_SAID_LINES:]
         problem = "kubeadm join did not end in time" if code == TIMED_OUT else f"kubeadm join failed with status {code}"
-        raise PkiError(one.host, f"{problem}: {' | '.join(said)}", _AGAIN)
+        raise PkiError(one.host, f"{problem}: {_said([*output.splitlines(), *message.splitlines()])}", _AGAIN)
+
+
+def _said(output: t.Iterable[str]) -> str:
+    """Return what kubeadm calls an error, without its colours; where it calls nothing one, the end of what it said."""
+    lines = [line for line in (_COLOUR.sub("", one).strip() for one in output) if line]
+    errors = [line for line in lines if line.lower().startswith(("[error", "error:"))]
+    return " | ".join((errors or lines)[-_SAID_LINES:])
 
 
 def _by_token(one: Joining, credential: Credential, way: Way) -> joining.Object:
