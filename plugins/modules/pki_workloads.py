@@ -13,14 +13,14 @@ version_added: 0.1.0
 description:
   - Pods trust what the ConfigMap C(kube-root-ca.crt) held when their program last read it. Many read it only at their start. This module
     restarts, by a rolling update of their own kind, all workloads whose pods have it from a volume, a legacy token's Secret, a
-    ClusterTrustBundle or a variable, those of C(kube-system) first.
+    ClusterTrustBundle, a variable, or from C(/etc/kubernetes) on their node, those of C(kube-system) first.
   - A workload annotated C(rekey.kubernetes/reloads=5m) reads a changed file within that time. It is waited for instead, unless its pods
     have the CA by C(subPath) or from a variable, which never follows.
   - What has been started or waited for with O(mark) is not started again, so a run that was cut short goes on.
   - A rolling update asks no PodDisruptionBudget, so this module does. A workload whose update takes more pods down at a time than a budget
     allows is not restarted. It is waited for O(disruption_timeout), and then reported.
   - A workload that is annotated C(rekey.kubernetes/restart=never) or paused, one with the update strategy C(OnDelete) or a partition,
-    bare pods, and pods of Jobs are left alone and reported.
+    bare pods, static pods of others than kubeadm, and pods of Jobs are left alone and reported.
 author:
   - rekey.kubernetes authors (@rekey-kubernetes)
 extends_documentation_fragment:

@@ -30,6 +30,9 @@ RELOADS = "rekey.kubernetes/reloads"  # on the workload; within which time its p
 RELOADING: t.Mapping[str, tuple[tuple[int, int], str]] = {"kube-proxy": ((1, 36), "6m")}
 _IMAGE = re.compile(r"(?:.*/)?([^/:@]+):v(\d+)\.(\d+)")
 FIRST_NAMESPACE = "kube-system"
+HOST_DIRECTORY = "/etc/kubernetes"  # whoever mounts something of it from its node has the CA, or a client's certificate, from there
+# kubeadm's static pods, which the windows restart, by the label that kubeadm gives them.
+COMPONENTS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
 ROLLING = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 RESTARTED, WAITED, LEFT = "restarted", "waited for", "left"
 
@@ -37,7 +40,7 @@ Object = t.Mapping[str, t.Any]
 
 
 class Workload(t.NamedTuple):
-    """A workload whose pods trust kube-root-ca.crt, and what becomes of it."""
+    """A workload whose pods trust the cluster's root CA, and what becomes of it."""
 
     kind: str
     namespace: str
@@ -65,7 +68,7 @@ class Found(t.NamedTuple):
 
 
 def concerned(found: Found, since: float = 0.0, reloads: bool = True) -> list[Workload]:
-    """Return the workloads whose living pods trust kube-root-ca.crt: kube-system's first, each once.
+    """Return the workloads whose living pods trust the cluster's root CA: kube-system's first, each once.
 
     :param since: what is left is not told of if all its pods have started later, in seconds since the epoch; 0.0 tells of all.
     :param reloads: whether a workload that says it reloads is waited for instead of restarted.
@@ -73,9 +76,9 @@ def concerned(found: Found, since: float = 0.0, reloads: bool = True) -> list[Wo
     known = {(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]): one for one in found.controllers}
     pods_of: dict[tuple[str, str, str], list[Object]] = {}
     for pod in found.pods:
-        if pod["status"].get("phase") in ("Succeeded", "Failed") or not _mounts(pod, found.token_secrets):
+        if pod["status"].get("phase") in ("Succeeded", "Failed") or _is_component(pod) or not _mounts(pod, found.token_secrets):
             continue
-        kind, name = _owner(pod)
+        kind, name = ("Pod", "") if _is_static(pod) else _owner(pod)
         if kind == "ReplicaSet":
             kind, name = _owner(known.get((kind, pod["metadata"]["namespace"], name), {"metadata": {}}), (kind, name))
         pods_of.setdefault((kind, pod["metadata"]["namespace"], name or pod["metadata"]["name"]), []).append(pod)
@@ -95,9 +98,10 @@ def _workload(key: tuple[str, str, str], content: Object | None, pods: t.Sequenc
     if kind in ROLLING and content is not None:
         reason = _left(content)
     else:
-        reason = "is a bare pod" if kind == "Pod" else f"belongs to a {kind}, which replaces no running pod"
+        alone = "is a static pod of its node" if _is_static(pods[0]) else "is a bare pod"
+        reason = alone if kind == "Pod" else f"belongs to a {kind}, which replaces no running pod"
     if reason or content is None:
-        never = ", and has the CA in a way that never follows (subPath or environment)" if fixed else ""
+        never = ", and has the CA in a way that never follows (subPath, a file of its node, or environment)" if fixed else ""
         return Workload(*key, account, LEFT, f"{reason}{never}")
     annotations = content["metadata"].get("annotations") or {}
     within = annotations.get(RELOADS) or _known_to_reload(pods)
@@ -138,6 +142,15 @@ def _owner(content: Object, otherwise: tuple[str, str] = ("Pod", "")) -> tuple[s
     return (owners[0]["kind"], owners[0]["name"]) if owners else otherwise
 
 
+def _is_static(pod: Object) -> bool:
+    return _owner(pod)[0] == "Node"
+
+
+def _is_component(pod: Object) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return _is_static(pod) and labels.get("tier") == "control-plane" and labels.get("component") in COMPONENTS
+
+
 def _started(pod: Object) -> float:
     text = pod["status"].get("startTime") or pod["metadata"].get("creationTimestamp") or ""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
@@ -149,6 +162,8 @@ def _mounts(pod: Object, secrets: t.Collection[tuple[str, str]]) -> dict[str, bo
     containers = [one for kind in ("containers", "initContainers", "ephemeralContainers") for one in spec.get(kind) or []]
     fixed = {mount["name"] for one in containers for mount in one.get("volumeMounts") or []
              if mount.get("subPath") or mount.get("subPathExpr")}
+    # A file that is mounted by itself stays what it was when the pod started: every writer replaces files.
+    fixed |= {volume["name"] for volume in spec.get("volumes") or [] if "." in _of_host(volume).rpartition("/")[2]}
     found = {volume["name"]: volume["name"] in fixed for volume in spec.get("volumes") or [] if _holds_ca(volume, namespace, secrets)}
     for one in containers:
         named = [(variable.get("valueFrom") or {}).get("configMapKeyRef") or {} for variable in one.get("env") or []]
@@ -157,7 +172,15 @@ def _mounts(pod: Object, secrets: t.Collection[tuple[str, str]]) -> dict[str, bo
     return found
 
 
+def _of_host(volume: Object) -> str:
+    """Return which directory or file of the node's PKI the volume is; empty where it is none."""
+    path = (volume.get("hostPath") or {}).get("path") or ""
+    return path.rstrip("/") if f"{path}/".startswith(f"{HOST_DIRECTORY}/") else ""
+
+
 def _holds_ca(volume: Object, namespace: str, secrets: t.Collection[tuple[str, str]]) -> bool:
+    if _of_host(volume):
+        return True
     sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
     return any((source.get("configMap") or {}).get("name") == ROOT_CA
                or (source.get("clusterTrustBundle") or {}).get("signerName") == SERVING_SIGNER

@@ -85,7 +85,25 @@ def test_what_nothing_restarts_is_told_with_its_reason():
         "StatefulSet default/set": "its update strategy is OnDelete", "DaemonSet default/out": f"is annotated {OPT_OUT}: never",
         "ReplicaSet default/lone": "belongs to a ReplicaSet, which replaces no running pod",
         "StatefulSet default/half": "its update leaves pods below ordinal 2 alone (partition)", "Deployment default/still": "is paused",
-        "Pod default/fixed": "is a bare pod, and has the CA in a way that never follows (subPath or environment)"}
+        "Pod default/fixed": "is a bare pod, and has the CA in a way that never follows (subPath, a file of its node, or environment)"}
+
+
+def static(name, component="", path="/etc/kubernetes/pki"):
+    """A mirror pod, as the kubelet makes one for a manifest on its node."""
+    made = pod(name, "kube-system", ("Node", "cp1"), volumes=[{"name": "host", "hostPath": {"path": path}}])
+    made["metadata"]["labels"] = {"component": component, "tier": "control-plane"} if component else {}
+    return made
+
+
+def test_who_reads_the_node_s_pki_is_told_of_or_restarted_but_for_what_the_windows_restart():
+    pods = [static("kube-apiserver-cp1", "kube-apiserver"), static("kube-vip-cp1", path="/etc/kubernetes/admin.conf"),
+            static("proxy-cp1", path="/etc/kubernetes/pki/"), static("other-cp1", path="/etc/kubernetes-other"),
+            pod("ccm-1", "kube-system", ("DaemonSet", "ccm"), volumes=[{"name": "h", "hostPath": {"path": "/etc/kubernetes"}}])]
+    found = concerned(Found(pods, [controller("DaemonSet", "ccm", "kube-system")]))
+    never = "has the CA in a way that never follows (subPath, a file of its node, or environment)"
+    assert {one.label: (one.fate, one.reason) for one in found} == {
+        "DaemonSet kube-system/ccm": (RESTARTED, ""), "Pod kube-system/proxy-cp1": (LEFT, "is a static pod of its node"),
+        "Pod kube-system/kube-vip-cp1": (LEFT, f"is a static pod of its node, and {never}")}
 
 
 def test_one_that_says_it_reloads_is_waited_for_unless_it_cannot_or_must_not():
