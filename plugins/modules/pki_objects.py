@@ -164,6 +164,11 @@ nodes:
   returned: when O(expect) asks for them
   type: list
   elements: str
+renewed:
+  description: Node to whether its kubelet has renewed its lease since the first look.
+  returned: when O(expect) asks for it
+  type: dict
+  sample: {worker-1: true}
 logs_unread:
   description: What could not be looked through for O(quiet_since), as kubectl says it.
   returned: when O(quiet_since) is set

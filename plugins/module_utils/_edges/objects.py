@@ -34,6 +34,7 @@ CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 SIGNING_SECONDS = 30
 SHORTEST_VALIDITY_SECONDS = 600  # the least that the API accepts in expirationSeconds
 READERS = 8
+NODE_LEASES = "kube-node-lease"  # the namespace in which every kubelet renews a lease with its node's name every 10 s
 _NOT_SERVED = "doesn't have a resource type"
 _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
 
@@ -91,12 +92,17 @@ def signed_secrets(kubectl: Kubectl, generations: Generations) -> dict[str, list
 
 def token_claims(kubectl: Kubectl) -> dict[str, t.Any]:
     """Return what tokens claim for an account that every cluster has and that has no rights; the token itself is forgotten at once."""
-    return tokens.claims_of(kubectl.text(["create", "token", "default", "--namespace=kube-node-lease"]))
+    return tokens.claims_of(kubectl.text(["create", "token", "default", f"--namespace={NODE_LEASES}"]))
 
 
 def nodes(kubectl: Kubectl) -> list[str]:
     """Return the names of the cluster's nodes."""
     return [line.partition("/")[2] for line in kubectl.text(["get", "nodes", "-o", "name"]).split()]
+
+
+def leases(kubectl: Kubectl) -> dict[str, str]:
+    """Return node → when its kubelet has renewed its lease last, as it writes it (RFC 3339, of its own clock)."""
+    return {one["metadata"]["name"]: one["spec"].get("renewTime") or "" for one in kubectl.list("leases", NODE_LEASES)}
 
 
 def signatures(kubectl: Kubectl) -> dict[str, bool]:

@@ -22,12 +22,14 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations
 SIGNS = "signs"
 SIGNED = "signed"
 KNOWN_NODES = "known_nodes"
+RENEWS = "renews"
 WATCHED_NAMESPACE = "kube-system"
 
 
 def until_held(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation], limit: float) -> Proof:
     """Look until nothing is unmet or *limit* seconds are over; ``_rotation.gates`` says what an expectation is."""
-    return Proof(*until(lambda: _look(kubectl, generations, expect), limit, time.monotonic, time.sleep))
+    before: dict[str, str] = {}
+    return Proof(*until(lambda: _look(kubectl, generations, expect, before), limit, time.monotonic, time.sleep))
 
 
 def quiet(kubectl: Kubectl, since: float) -> tuple[list[str], dict[str, t.Any]]:
@@ -36,8 +38,12 @@ def quiet(kubectl: Kubectl, since: float) -> tuple[list[str], dict[str, t.Any]]:
     return complaints.complaints(log), {"logs_unread": complaints.unread(log)}
 
 
-def _look(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation]) -> tuple[list[str], dict[str, t.Any]]:
-    """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected."""
+def _look(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.Expectation],
+          before: dict[str, str]) -> tuple[list[str], dict[str, t.Any]]:
+    """Look once; return what is unmet, and what was seen. Nobody is asked to sign before the objects are as expected.
+
+    :param before: node → when its lease was renewed, as the first look saw it, which fills it in. No clock is compared with another.
+    """
     try:
         asked = {one["ask"] for one in expect}
         seen: dict[str, t.Any] = {
@@ -46,6 +52,9 @@ def _look(kubectl: Kubectl, generations: Generations, expect: t.Sequence[gates.E
             seen["signatures"] = objects.signatures(kubectl)
         if KNOWN_NODES in asked:
             seen["nodes"] = objects.nodes(kubectl)
+        if RENEWS in asked:
+            leases = objects.leases(kubectl)
+            seen["renewed"] = {node: before.setdefault(node, moment) != moment for node, moment in leases.items()}
         unmet = gates.unmet([one for one in expect if one["ask"] != SIGNS], seen)
         if SIGNS in asked and not unmet:
             seen["signed_by"] = objects.signer(kubectl, generations)

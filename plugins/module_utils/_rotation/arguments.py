@@ -336,7 +336,7 @@ def _objects(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation
             gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": held})
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
-        "gate": [*(gate if phase.reaches(CONTROL_PLANE) or wanted else []), *_signer(args, phase, expected), *_known_nodes(args, phase)],
+        "gate": [*(gate if phase.reaches(CONTROL_PLANE) or wanted else []), *_signer(args, phase, expected), *_nodes(args, phase)],
         "bundles": [objects.item(name, [args.known[one]["certificate"] for one in generations]) for name, generations in wanted],
         "carry": _carry(args, phase, last),
         "quiet_since": _quiet_since(args) if last and runs_pods(args.on.values()) else 0.0,
@@ -368,11 +368,16 @@ def _quiet_since(args: Arguments) -> float:
     return max(_changed_at(args), min(one["clock"] for one in args.observed.values()))
 
 
-def _known_nodes(args: Arguments, phase: Phase) -> list[gates.Expectation]:
-    """Ask for nodes that joined during the run and that the inventory does not know: the next phases would lock them out."""
+def _nodes(args: Arguments, phase: Phase) -> list[gates.Expectation]:
+    """Ask for nodes that joined meanwhile and that the inventory does not know: the next phases would lock them out.
+
+    And for kubelets whose connections are new, because they or their API servers have restarted: as clients they are seen by their leases.
+    """
     nodes = [on.node for on in args.on.values() if runs_pods([on])]
-    asked = nodes and phase.reaches(CLIENTS) and "kubernetes" in args.rotation.generations
-    return [{"ask": "known_nodes", "nodes": nodes}] if asked else []
+    if not nodes or "kubernetes" not in args.rotation.generations:
+        return []
+    renews: list[gates.Expectation] = [{"ask": "renews", "nodes": nodes}] * (phase.reaches(CLIENTS) or phase.narrows)
+    return [*([{"ask": "known_nodes", "nodes": nodes}] * phase.reaches(CLIENTS)), *renews]
 
 
 def _signer(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> list[gates.Expectation]:

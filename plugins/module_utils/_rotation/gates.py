@@ -21,6 +21,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``signed``: every bootstrap token that is to sign cluster-info has signed what it holds;
 * ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
 * ``known_nodes``: no node of the cluster is missing in ``nodes``;
+* ``renews``: the kubelet of each of ``nodes`` has renewed its node's lease since the first look;
 * ``tokens``: no pod's volume on the host holds a token of ``generations``, and it is ``until`` on the host's clock;
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
@@ -182,6 +183,11 @@ def _known_nodes(expectation: Expectation, observed: Observation) -> str:
     return f"nodes of the cluster that are not in the inventory: {', '.join(strangers)}" if strangers else ""
 
 
+def _renews(expectation: Expectation, observed: Observation) -> str:
+    silent = [node for node in expectation["nodes"] if not observed["renewed"].get(node)]
+    return f"no lease renewed, so their kubelets reach no API server: {', '.join(silent)}" if silent else ""
+
+
 def _tokens(expectation: Expectation, observed: Observation) -> str:
     unwanted = set(expectation["generations"])
     for path, generation in sorted(observed["tokens"].items()):
@@ -200,4 +206,5 @@ _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
     "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
     "carries": _carries, "signed": _signed, "known_nodes": _known_nodes, "tokens": _tokens,
+    "renews": _renews,
 }

@@ -114,3 +114,20 @@ def test_check_mode_waits_for_nothing(capsys, cluster):
     did = run(capsys, cluster, expect=expect, quiet_since=1.0, _ansible_check_mode=True)
     assert "failed" not in did and not did["changed"]
     assert cluster.calls == []
+
+
+def test_a_kubelet_is_alive_when_it_renews_its_lease_while_one_looks(capsys, cluster, monkeypatch):
+    for name in ("w1", "w2"):
+        cluster.put("lease", name, "kube-node-lease", spec={"renewTime": "2026-11-26T08:00:00.000000Z"})
+    expect = [{"ask": "renews", "nodes": ["w1", "w2"]}]
+    assert run(capsys, cluster, expect=expect)["unmet"] == ["no lease renewed, so their kubelets reach no API server: w1, w2"]
+
+    def beat(argv, stdin=""):
+        answer = FakeCluster.run(cluster, argv, stdin)
+        cluster.get("lease", "w1", "kube-node-lease")["spec"]["renewTime"] = f"2026-11-26T08:00:{len(cluster.calls):02}.000000Z"
+        return answer
+
+    monkeypatch.setattr(cluster, "run", beat)
+    did = run(capsys, cluster, expect=expect, timeout=1)
+    assert did["unmet"] == ["no lease renewed, so their kubelets reach no API server: w2"] and did["renewed"] == {"w1": True, "w2": False}
+    assert run(capsys, cluster, expect=[{"ask": "renews", "nodes": ["w1"]}], timeout=30)["unmet"] == []

@@ -222,6 +222,16 @@ def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_befo
     assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1", "w9"]}) == ["nodes of the cluster that are not in the inventory: w9"]
 
 
+def test_kubelets_are_seen_as_clients_wherever_their_connections_are_new():
+    args = at_start()
+    asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "renews"]
+             for phase in ROTATION}
+    assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust", "distrust-clients"]
+    assert gates.unmet(asked["distrust"], {"renewed": {"cp1": True, "w1": True, "w9": False}}) == []
+    assert gates.unmet(asked["distrust"], {"renewed": {"cp1": True, "w1": False}}) == [
+        "no lease renewed, so their kubelets reach no API server: w1"]
+
+
 def test_the_hosts_of_a_layout_without_homes_have_nothing_to_adopt():
     assert {one["name"] for one in arguments.adopt_arguments([ON["cp1"]])["sources"]} == {
         "signer", "etcd-ca", "front-proxy-ca", "service-accounts"}
