@@ -66,7 +66,7 @@ options:
     default: 5
   timeout:
     description:
-      - How long one workload's rolling update may take, in seconds.
+      - How long one workload's rolling update may go without one more new or available pod, in seconds.
     type: int
     default: 600
   disruption_timeout:

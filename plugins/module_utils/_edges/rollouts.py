@@ -23,6 +23,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.workloa
 
 BUDGETS = "poddisruptionbudgets"
 BUDGET_PAUSE_SECONDS = 2.0
+_REACHED = ("updatedReplicas", "updatedNumberScheduled", "availableReplicas", "numberAvailable")
 READERS = 4
 _NAMES = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
 
@@ -98,12 +99,23 @@ class Rollouts:
         return ""
 
     def _ends(self, one: Workload) -> None:
+        """Wait for the end, as long as one pod after the other comes up: a DaemonSet of many nodes takes its time."""
         place = [f"{ROLLING[one.kind]}/{one.name}", f"--namespace={one.namespace}"]
-        try:
-            self._kubectl.text(["rollout", "status", *place, f"--timeout={self._limits.update}s"])
-        except PkiError as exc:
-            raise PkiError(one.label, f"its rolling update has not come to its end: {exc.problem}",
-                           f"see kubectl rollout status {' '.join(place)}, mend it, then run again") from exc
+        reached = self._reached(one)
+        while True:
+            try:
+                self._kubectl.text(["rollout", "status", *place, f"--timeout={self._limits.update}s"])
+                return
+            except PkiError as exc:
+                before, reached = reached, self._reached(one)
+                if reached == before:
+                    raise PkiError(one.label, f"its rolling update does not go on: {exc.problem}",
+                                   f"see kubectl rollout status {' '.join(place)}, mend it, then run again") from exc
+
+    def _reached(self, one: Workload) -> list[int]:
+        """Return how many pods are of the new template, and how many are available."""
+        status = (self._kubectl.get(ROLLING[one.kind], one.name, one.namespace) or {}).get("status") or {}
+        return [status.get(name) or 0 for name in _REACHED]
 
     def _hindrance(self, one: Workload) -> str:
         def look() -> tuple[list[str], None]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 
@@ -132,8 +133,24 @@ def test_an_update_without_end_is_an_error_that_names_the_workload(capsys, clust
     put(cluster, "DaemonSet", "agent")
     cluster.stuck = True
     did = run(capsys, cluster)
-    assert did["failed"] and did["msg"].startswith("DaemonSet default/agent: its rolling update has not come to its end")
+    assert did["failed"] and did["msg"].startswith("DaemonSet default/agent: its rolling update does not go on")
     assert "kubectl rollout status daemonset/agent" in did["msg"]
+
+
+def test_an_update_that_goes_on_is_waited_for_however_long_it_takes(capsys, cluster, monkeypatch):
+    put(cluster, "DaemonSet", "agent")
+    updated = itertools.count(1)
+
+    def rollout(*_given):
+        number = next(updated)
+        cluster.get("daemonset", "agent", "default")["status"] = {"updatedNumberScheduled": number}
+        if number < 4:
+            raise ValueError("error: timed out waiting for the condition")
+        return ""
+
+    monkeypatch.setattr(cluster, "_rollout", rollout)
+    assert "failed" not in run(capsys, cluster)
+    assert next(updated) == 5
 
 
 def test_report_only_tells(capsys, cluster):
