@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import interruptions
 import judge
 import judge_kubeadm
-from kubeadm_bed import nodes, topology
+from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside, root_of
 
 PROGRAM = Path(nodes.__file__).resolve().parents[1] / "bed.py"
@@ -63,6 +64,20 @@ def on_nodes(bed: nodes.Bed) -> dict[Path, tuple[str, int, float]]:
 def problems(bed: nodes.Bed, since: str) -> list[str]:
     """Return everything that is not as it must be after a rotation that began at that time (RFC 3339)."""
     return [*judge.judge(judge_kubeadm.scene_of(bed)).problems, *judge_kubeadm.volume_problems(bed), *judge_kubeadm.complaints(bed, since)]
+
+
+def ready(bed: nodes.Bed) -> dict[str, str]:
+    """Return node to whether it is ready, as the cluster says."""
+    listed = json.loads(cluster.kubectl(nodes.nodes_of(bed)[0], "get", "nodes", "-o", "json"))["items"]
+    return {one["metadata"]["name"]: next(state["status"] for state in one["status"]["conditions"] if state["type"] == "Ready")
+            for one in listed}
+
+
+def authority_keys(one: topology.Node) -> list[str]:
+    """Return the files of a node that hold the key of one of its authorities, whatever their names."""
+    certificates = inside(one.container, "sh", "-c", "find /etc/kubernetes /var/lib/kubelet -type f -not -path '*/pods/*' "
+                          "-exec grep -l 'PRIVATE KEY' {} +").split()
+    return [path for path in certificates if Path(path).name in ("ca.key", "front-proxy-ca.key", "sa.key") or ".rekey/" in path]
 
 
 def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any]) -> list[str]:

@@ -20,36 +20,17 @@ import judge_kubeadm
 import playing
 from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside, root_of
-from kubeadm_rotation import LeaveOut, bed_command, boot, counts, on_nodes, problems, unserved
+from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, counts, on_nodes, problems, ready, unserved
 from loopback_bed.progress import Progress
 from plays import Play, changes
 
 ADOPT, JOIN = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node"
 MEANWHILE, AFTERWARDS, FOURTH = topology.node("w3"), topology.node("w4"), topology.node("cp4")
-NODE_SECONDS = 240
 
 
 @pytest.fixture(name="bed", scope="module")
 def fixture_bed(leave_out: LeaveOut) -> t.Iterator[nodes.Bed]:
     yield from boot(leave_out)
-
-
-def kubectl(bed: nodes.Bed, *arguments: str) -> str:
-    return cluster.kubectl(nodes.nodes_of(bed)[0], *arguments)
-
-
-def ready(bed: nodes.Bed) -> dict[str, str]:
-    """Return node to whether it is ready, as the cluster says."""
-    listed = json.loads(kubectl(bed, "get", "nodes", "-o", "json"))["items"]
-    return {one["metadata"]["name"]: next(state["status"] for state in one["status"]["conditions"] if state["type"] == "Ready")
-            for one in listed}
-
-
-def authority_keys(one: topology.Node) -> list[str]:
-    """Return the files of a node that hold the key of one of its authorities, whatever their names."""
-    certificates = inside(one.container, "sh", "-c", "find /etc/kubernetes /var/lib/kubelet -type f -not -path '*/pods/*' "
-                          "-exec grep -l 'PRIVATE KEY' {} +").split()
-    return [path for path in certificates if Path(path).name in ("ca.key", "front-proxy-ca.key", "sa.key") or ".rekey/" in path]
 
 
 def test_adopting_changes_nothing_on_the_nodes(bed: nodes.Bed, play: Play) -> None:

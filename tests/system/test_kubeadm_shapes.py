@@ -16,11 +16,11 @@ import pytest
 import playing
 from kubeadm_bed import nodes, topology
 from kubeadm_bed.commands import inside
-from kubeadm_rotation import LeaveOut, bed_command, boot, problems, unserved
+from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, problems, ready, unserved
 from plays import Play, changes
 
 ADOPT, JOIN, PROVISION = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node", "rekey.kubernetes.provision"
-SECOND = topology.node("cp2")
+SECOND, ISSUED, LATE = topology.node("cp2"), topology.node("w2"), topology.node("w3")
 ADMIN = f"TCP:{topology.BALANCER.address}:{topology.ADMIN_PORT}"
 
 
@@ -41,6 +41,12 @@ def rotate(bed: nodes.Bed, play: Play, **options: t.Any) -> None:
 
 def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def kubelets_issuers(bed: nodes.Bed) -> dict[str, str]:
+    """Return node to who has issued what its kubelet serves; empty where it serves nothing yet."""
+    ask = "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer 2>/dev/null || true"
+    return {one.name: inside(one.container, "sh", "-c", ask).strip() for one in nodes.nodes_of(bed)}
 
 
 class TestDefaultFlags:
@@ -74,14 +80,25 @@ class TestDefaultFlags:
 
 
 class TestSingleControlPlane:
-    """One control plane: an outage, which the plan announces and the rotation keeps to."""
+    """One control plane: an outage, which the plan announces and the rotation keeps to. Kubelets ask for their serving certificates."""
 
     @pytest.fixture(name="bed", scope="class")
     def fixture_bed(self, leave_out: LeaveOut) -> t.Iterator[nodes.Bed]:
-        yield from boot(leave_out, "--control-planes", "1", "--workers", "1")
+        yield from boot(leave_out, "--control-planes", "1", "--workers", "1", "--kubelet-serving", "bootstrap")
+
+    def test_kubelets_get_the_serving_certificates_that_they_ask_for(self, bed: nodes.Bed, play: Play) -> None:
+        play(ADOPT)
+        assert kubelets_issuers(bed) == {"cp1": "", "w1": ""}
+        play(JOIN)
+        assert kubelets_issuers(bed) == {"cp1": "issuer=CN=kubernetes", "w1": "issuer=CN=kubernetes"}
+
+    def test_a_worker_joins_with_a_certificate_that_was_issued_to_it(self, bed: nodes.Bed, play: Play) -> None:
+        bed_command(bed, "add", ISSUED.name)
+        play(JOIN, pki_join_method="issued")
+        assert ready(bed)[ISSUED.name] == "True"
+        assert authority_keys(ISSUED) == []
 
     def test_the_outage_is_announced_and_kept(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
-        play(ADOPT)
         said = play(playing.ROTATE, "--check", pki_rotate_again=True).log.read_text(encoding="utf-8")
         announced = [int(seconds) for seconds in re.findall(
             r"the API server of cp1 is away for up to about (\d+) s, and there is no other", said)]
@@ -93,11 +110,13 @@ class TestSingleControlPlane:
         assert 0 < direct["seconds_away"] <= sum(announced)
         assert problems(bed, now()) == []
 
-    def test_a_second_control_plane_joins(self, bed: nodes.Bed, play: Play) -> None:
+    def test_a_second_control_plane_and_a_worker_join(self, bed: nodes.Bed, play: Play) -> None:
         bed_command(bed, "add", SECOND.name)
+        bed_command(bed, "add", LATE.name)
         assert changes(play(JOIN, "--check"), SECOND.name) > 0
         play(JOIN)
-        assert SECOND in nodes.nodes_of(bed)
+        assert ready(bed) == {name: "True" for name in ("cp1", "cp2", "w1", "w2", "w3")}
+        assert authority_keys(LATE) == []
         assert problems(bed, now()) == []
         assert changes(play(JOIN)) == 0
         assert changes(play(PROVISION)) == 0
