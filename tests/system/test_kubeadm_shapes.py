@@ -115,7 +115,7 @@ class TestSingleControlPlane:
         bed_command(bed, "add", LATE.name)
         assert changes(play(JOIN, "--check"), SECOND.name) > 0
         play(JOIN)
-        assert ready(bed) == {name: "True" for name in ("cp1", "cp2", "w1", "w2", "w3")}
+        assert ready(bed) == dict.fromkeys(("cp1", "cp2", "w1", "w2", "w3"), "True")
         assert authority_keys(LATE) == []
         assert problems(bed, now()) == []
         assert changes(play(JOIN)) == 0
