@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 import playing
-from kubeadm_bed import nodes, topology
+from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside
 from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, problems, ready, unserved
 from plays import Play, changes
 
 ADOPT, JOIN, PROVISION = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node", "rekey.kubernetes.provision"
 SECOND, ISSUED, LATE = topology.node("cp2"), topology.node("w2"), topology.node("w3")
+ALLOWED, UNAUTHORIZED = "200", "401"
 ADMIN = f"TCP:{topology.BALANCER.address}:{topology.ADMIN_PORT}"
 
 
@@ -49,6 +50,24 @@ def kubelets_issuers(bed: nodes.Bed) -> dict[str, str]:
     return {one.name: inside(one.container, "sh", "-c", ask).strip() for one in nodes.nodes_of(bed)}
 
 
+def token(bed: nodes.Bed) -> str:
+    """Have a token made for a service account, signed with the key that signs now."""
+    return cluster.kubectl(nodes.nodes_of(bed)[0], "-n", "rekey-bed", "create", "token", "client", "--duration=3h").strip()
+
+
+def answers(bed: nodes.Bed, bearer: str) -> set[str]:
+    """Return the status with which the API servers answer whoever has this token, each asked directly."""
+    ask = ("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Authorization: Bearer {bearer}")
+    return {inside(one.container, *ask, f"https://{one.address}:{topology.API_PORT}/api/v1/namespaces/rekey-bed/configmaps/target")
+            for one in nodes.nodes_of(bed) if one.control_plane}
+
+
+def keys_of_service_accounts(bed: nodes.Bed) -> set[str]:
+    """Return the public keys with which the control planes judge tokens, as openssl tells the private ones."""
+    return {inside(one.container, "openssl", "pkey", "-in", "/etc/kubernetes/pki/sa.key", "-pubout")
+            for one in nodes.nodes_of(bed) if one.control_plane}
+
+
 class TestDefaultFlags:
     """Three control planes as kubeadm makes them, without the two shutdown flags."""
 
@@ -67,11 +86,17 @@ class TestDefaultFlags:
         assert unserved(bed, load) == []
         assert problems(bed, now()) == []
 
-    def test_again_with_the_flags_set_on_the_way(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+    def test_again_with_the_flags_set_on_the_way_and_the_service_accounts_key(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
+        before, old = keys_of_service_accounts(bed), token(bed)
+        assert answers(bed, old) == {ALLOWED}
         with playing.load(bed, tmp_path) as finish:
-            rotate(bed, play, pki_rotate_graceful_shutdown=True, **DRAINED)
+            rotate(bed, play, pki_rotate_graceful_shutdown=True, pki_rotate_service_accounts=True, **DRAINED)
             load = finish()
         assert unserved(bed, load) == []
+        after = keys_of_service_accounts(bed)
+        assert len(before) == len(after) == 1
+        assert before != after
+        assert (answers(bed, old), answers(bed, token(bed))) == ({UNAUTHORIZED}, {ALLOWED})
         for one in (node for node in nodes.nodes_of(bed) if node.control_plane):
             said = inside(one.container, "cat", "/etc/kubernetes/manifests/kube-apiserver.yaml")
             assert "--shutdown-delay-duration=5s" in said
