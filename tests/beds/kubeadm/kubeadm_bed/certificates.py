@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
 from kubeadm_bed.commands import inside, run
 from kubeadm_bed.topology import Node
 
-PKI = "/etc/kubernetes/pki"
 _NEW_KEY = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 _SIGN = ("openssl", "x509", "-req", "-copy_extensions", "copyall", "-days", "365")
 
@@ -33,9 +33,10 @@ def request(folder: Path, name: str, subject: str, *extensions: str) -> bytes:
 
 
 def serving_by_cluster(folder: Path, first: Node, service: str) -> Pair:
-    """Return a serving certificate of a service that the cluster's authority has signed, as an administrator does by hand."""
-    signed = inside(first.container, *_SIGN, "-CA", f"{PKI}/ca.crt", "-CAkey", f"{PKI}/ca.key", stdin=_serving(folder, service))
-    authority = inside(first.container, "cat", f"{PKI}/ca.crt")
+    """Return a serving certificate of a service, signed by the pair with which the node's controller-manager signs now."""
+    certificate, key = (_flag(first, f"--cluster-signing-{kind}-file") for kind in ("cert", "key"))
+    signed = inside(first.container, *_SIGN, "-CA", certificate, "-CAkey", key, stdin=_serving(folder, service))
+    authority = inside(first.container, "cat", certificate)
     return Pair(signed, (folder / f"{service}.key").read_text(encoding="utf-8"), authority)
 
 
@@ -48,6 +49,13 @@ def serving_by_own(folder: Path, service: str) -> Pair:
             "-keyout", str(key), "-out", str(authority))
     signed = run(*_SIGN, "-CA", str(authority), "-CAkey", str(key), stdin=asked).stdout.decode()
     return Pair(signed, (folder / f"{service}.key").read_text(encoding="utf-8"), authority.read_text(encoding="utf-8"))
+
+
+def _flag(first: Node, name: str) -> str:
+    manifest = inside(first.container, "cat", "/etc/kubernetes/manifests/kube-controller-manager.yaml")
+    found = re.search(rf"{name}=(\S+)", manifest)
+    assert found, manifest
+    return found[1]
 
 
 def _serving(folder: Path, service: str) -> bytes:

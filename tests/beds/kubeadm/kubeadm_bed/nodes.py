@@ -28,6 +28,14 @@ BOOT_SECONDS = 120
 # More than any other process of the machine: version 1 control groups give all containers together the weight of one process.
 CPU_SHARES = 4096
 INOTIFY_INSTANCES = 1024
+_WITHIN = f"""
+table inet rekey-bed {{
+  chain leaving {{
+    type filter hook postrouting priority 0
+    ip daddr {topology.SERVICE_NETWORK} drop
+  }}
+}}
+"""
 _LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=8192:8192")
 _FLAGS = (*_LIMITS, "--privileged", "--cgroupns=private", "--systemd=false", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock",
           "--tmpfs", "/tmp:exec", "-e", "container=podman", "--network", topology.NETWORK)
@@ -174,6 +182,8 @@ def _boot_one(bed: Bed, one: Node, progress: Progress) -> None:
             ("/etc/ssh/ssh_host_ed25519_key.pub", bed.host_key.with_suffix(".pub").read_bytes(), "644"),
             ("/etc/cni/net.d/10-bridge.conflist", TEMPLATES.get_template("cni.conflist.j2").render(node=one).encode(), "644")):
         put(one, path, content, mode)
+    # As long as its kube-proxy does not know a service, what is sent to it must not find somebody else outside the bed.
+    inside(one.container, "nft", "-f", "-", stdin=_WITHIN.encode())
     # Its system bus is there some time after its first process, later on a busy machine.
     wait(f"{one.name}: systemd", lambda: _succeeds(one, "systemctl", "list-units"), BOOT_SECONDS)
     # Without its key, it may have used up its attempts by now.
