@@ -94,6 +94,7 @@ def test_kubeadm_s_own_tools_agree(bed: nodes.Bed) -> None:
         assert [line for line in re.findall(r"^!MISSING! (\S+)", said, flags=re.MULTILINE) if line != "super-admin.conf"] == []
         assert not re.search(r"^\S+ .*<invalid>", said, flags=re.MULTILINE), said
     first = nodes.nodes_of(bed)[0]
+    assert "Running cluster health checks" in inside(first.container, "kubeadm", "upgrade", "plan", bed.read()["version"])
     renewed = inside(first.container, "kubeadm", "certs", "renew", "all")
     assert "Done renewing certificates" in renewed
     newest = judge.generations(bed.directory / "authority")["kubernetes"][-1]

@@ -24,7 +24,7 @@ PACKAGES = {
     "containerd-shim-runc-v2": ("containerd", f"{_CONTAINERD}/cmd/containerd-shim-runc-v2", "-s -w", 5),
     "ctr": ("containerd", f"{_CONTAINERD}/cmd/ctr", "-s -w", 5),
 }
-# The pause container does nothing but wait for its end.
+# The pause container does nothing but wait for its end; with -v it ends at once, which is kubeadm's health check before an upgrade.
 _PAUSE = """package main
 
 import (
@@ -34,6 +34,9 @@ import (
 )
 
 func main() {
+\tif len(os.Args) > 1 && os.Args[1] == "-v" {
+\t\treturn
+\t}
 \tstop := make(chan os.Signal, 1)
 \tsignal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 \t<-stop
@@ -52,7 +55,8 @@ def _others(cache: Path, progress: Progress) -> dict[str, Path]:
     """Return what is the same for every version of Kubernetes."""
     sums = "".join((GO / folder / "go.sum").read_text(encoding="utf-8") for folder in ("coredns", "containerd"))
     directory = cache / "bin" / f"nodes-{hashlib.sha256(sums.encode()).hexdigest()[:12]}"
-    found = {name: directory / name for name in (*PACKAGES, "pause")}
+    found = {name: directory / name for name in PACKAGES}
+    found["pause"] = directory / f"pause-{hashlib.sha256(_PAUSE.encode()).hexdigest()[:12]}"
     for name, (folder, package, flags, usual) in PACKAGES.items():
         if not found[name].exists():
             progress.say(f"  building {name} (usually {usual} s)")
