@@ -41,6 +41,7 @@ def argument_spec() -> dict[str, t.Any]:
         "purpose": {"type": "str", "choices": ["adopt", "join", "phase", "provision", "report", "rotate"], "default": "rotate"},
         "phase": {"type": "str", "choices": [phase.name for phase in (*ROTATION, *TOKEN_PHASES)]},
         "objects": {"type": "dict", "default": {}},
+        "before": {"type": "dict", "default": {}},
         "nodes": {"type": "list", "elements": "str", "default": []},
         "join": {"type": "list", "elements": "str", "default": []},
         "rotation": {"type": "dict"},
@@ -83,7 +84,7 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
     if missing:
         raise PkiError("plan", f"not observed: {', '.join(missing)}", "every host counts; do not use --limit")
     args = Arguments(on, items.cluster(given["cluster"]), observed, Rotation({}, checks.version(observed), given["graceful_shutdown"]),
-                     given["generations"], given["objects"], given["nodes_at_a_time"])
+                     given["generations"], given["objects"], given["nodes_at_a_time"], given["before"])
     if given["purpose"] == "provision":
         return provision_arguments(args, given["authorities"])
     if given["purpose"] in ("phase", "report"):

@@ -80,6 +80,13 @@ options:
     type: list
     elements: dict
     default: []
+  look_at:
+    description:
+      - What O(expect) needs. V(files) looks at the host's files and at what its programs count alone, every two seconds. V(everything)
+        looks at processes and endpoints, too.
+    type: str
+    choices: [everything, files]
+    default: everything
   timeout:
     description:
       - How long to wait for what is expected, in seconds.
@@ -242,6 +249,7 @@ def argument_spec() -> dict[str, t.Any]:
         "flags": {"type": "dict", "default": {}},
         "restarts": names,
         "expect": dicts,
+        "look_at": {"type": "str", "choices": ["everything", "files"], "default": "everything"},
         "timeout": {"type": "int", "default": 180},
         "command": names,
         "drain": names,
@@ -317,7 +325,8 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     begun = time.monotonic()
     drain(params, execute)
     written, processes = carry_out(params, on, manager, names)
-    wanted = prove.Wanted(params["expect"], params["scan"], (params["undrain"], params["command"]))
+    wanted = prove.Wanted(params["expect"], params["scan"], (params["undrain"], params["command"]),
+                          params["look_at"] == "everything")
     proof = prove.until_seen(eye, wanted, params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)

@@ -89,6 +89,9 @@ observation:
     copies:
       description: Copy of a pair of the authority host to path and generation.
       type: dict
+    reloads:
+      description: Program of a node to how often it has taken over a changed CA since its start, by its own count.
+      type: dict
     processes:
       description: Process to whether it runs, its process id and its start in seconds since the epoch.
       type: dict

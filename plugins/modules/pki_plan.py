@@ -108,6 +108,12 @@ options:
       - Whether a command keeps clients away from an API server before it is stopped. It is only told of in the plan.
     type: bool
     default: false
+  before:
+    description:
+      - Node to its C(reloads) and C(volumes) as M(rekey.kubernetes.pki_host_info) has seen them before the CA in its pods' volumes began to
+        change. What has counted since then how often it has read its CA need not be restarted or waited for.
+    type: dict
+    default: {}
   nodes_at_a_time:
     description:
       - How many workers are brought to a phase side by side where their kubelets restart, once a first one alone has been proved.

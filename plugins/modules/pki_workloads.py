@@ -54,6 +54,13 @@ options:
     type: str
     choices: [auto, report, restart]
     default: auto
+  reloaded:
+    description:
+      - Programs, by the names of their images, that have been seen to have read the CA again. Workloads that run nothing else are not
+        waited for.
+    type: list
+    elements: str
+    default: []
   since:
     description:
       - Pods that started later trust what they shall. They are not reported, once O(since) is set. In seconds since the epoch.
@@ -140,6 +147,7 @@ def argument_spec() -> dict[str, t.Any]:
         "kubeconfig": {"type": "path", "required": True},
         "mark": {"type": "str", "required": True},
         "policy": {"type": "str", "choices": ["auto", "report", "restart"], "default": "auto"},
+        "reloaded": {"type": "list", "elements": "str", "default": []},
         "since": {"type": "float", "default": 0.0},
         "batch": {"type": "int", "default": 5},
         "timeout": {"type": "int", "default": 600},
@@ -162,7 +170,7 @@ def main() -> None:
     begun = time.monotonic()
     acts = params["policy"] != "report"
     try:
-        found = concerned(running(kubectl), params["since"], params["policy"] != "restart")
+        found = concerned(running(kubectl), params["since"], params["policy"] != "restart", params["reloaded"])
         moved = [one for one in found if one.fate != LEFT]
         hindered = carry_out(kubectl, moved, params, acts and not module.check_mode)
     except PkiError as exc:

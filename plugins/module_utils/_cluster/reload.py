@@ -72,6 +72,18 @@ TOKENS_INPUT = "tokens"
 # client-go reads a token file again when what it read is a minute old, less 10 s (transport/token_source.go, v0.37); and some to spare.
 TOKEN_READ_SECONDS = 75
 
+
+class Program(t.NamedTuple):
+    """A program of pods that reads their CA again by itself and counts it."""
+
+    live_since: tuple[int, int]
+    seconds: int  # within which it has read it
+    port: int  # of its metrics, plain HTTP on its own node
+
+
+# By the names of their images. client-go looks every five minutes (transport/ca_rotation.go).
+PROGRAMS: t.Mapping[str, Program] = {"kube-proxy": Program((1, 36), 360, 10249)}
+
 # Leader-elected, with a standby: restarting one costs no request, so it is not worth waiting minutes for a live reload.
 CHEAP = frozenset({"kube-controller-manager", "kube-scheduler"})
 PATIENCE_SECONDS = 60

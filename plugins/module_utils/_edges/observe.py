@@ -22,7 +22,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.endpoints import Endpoint
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import Bundle, Copy, Pair
-from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, services, tls
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files, leaf_stores, ready, reloads, services, tls
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
@@ -66,6 +66,7 @@ class Observer(t.NamedTuple):
         files_seen = {
             "clock": time.time(),
             "tokens": self._tokens() if everything else {},
+            "reloads": reloads.counted() if "kubelet" in self.on.components else {},
             "pairs": {name: self._pair(pair, now) for name, pair in hosts.pairs(self.on).items()
                       if _belongs(pair, pair.certificate_path)},
             "bundles": {name: self._bundle(row) for name, row in hosts.bundles(self.on).items() if _belongs(row, row.path)},

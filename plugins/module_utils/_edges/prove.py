@@ -19,6 +19,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.scan impor
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.wait import until
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
 
+SELDOM_SECONDS = 2
+
 
 class Wanted(t.NamedTuple):
     """What must be seen: a gate's expectations, whether every file counts, and then commands that must succeed, one after the other."""
@@ -26,6 +28,7 @@ class Wanted(t.NamedTuple):
     expect: t.Sequence[gates.Expectation]
     scan: bool
     commands: t.Sequence[t.Sequence[str]]
+    everything: bool = True  # False: files alone are looked at, and less often
 
 
 class Proof(t.NamedTuple):
@@ -38,14 +41,17 @@ class Proof(t.NamedTuple):
 
 def until_seen(eye: Observer, wanted: Wanted, limit: float) -> Proof:
     """Observe until nothing is unmet or *limit* seconds are over; ``_rotation.gates`` says what an expectation is."""
+    begun = time.monotonic()
+
     def look() -> tuple[list[str], dict[str, t.Any]]:
-        seen = eye.observe(datetime.datetime.now(datetime.timezone.utc))
+        seen = eye.observe(datetime.datetime.now(datetime.timezone.utc), wanted.everything)
+        seen["looked_seconds"] = time.monotonic() - begun
         if wanted.scan:
             seen["files"] = scan(hosts.directories(eye.on), eye.on.state_dir, eye.generations)
         unmet = gates.unmet(wanted.expect, seen)
         return unmet or next(([why] for why in (failure(argv, eye.run) for argv in wanted.commands) if why), []), seen
 
-    return Proof(*until(look, limit, time.monotonic, time.sleep))
+    return Proof(*until(look, limit, time.monotonic, lambda pause: time.sleep(pause if wanted.everything else SELDOM_SECONDS)))
 
 
 def failure(argv: t.Sequence[str], run: Run) -> str:

@@ -21,7 +21,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases i
     Phase,
     phases_of,
 )
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import TOKEN_READ_SECONDS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import PROGRAMS, TOKEN_READ_SECONDS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CLIENTS, CONTROL_PLANE
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
@@ -56,6 +56,7 @@ class Arguments(t.NamedTuple):
     known: Known
     objects: Objects
     nodes_at_a_time: int = 1  # workers whose kubelets restart side by side
+    before: t.Mapping[str, Observation] = {}  # "reloads" and "volumes" of nodes as they were before the CA in the volumes began to change
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -95,6 +96,7 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
             _volumes(on, phase, expected[name], args) for name, on in args.on.items())),
         "objects": _objects(args, phase, expected),
         "workloads": _workloads(args, phase, expected),
+        "reloads": _reloads(args, phase, expected),
         "workloads_since": _changed_at(args) + PUBLISHED_SECONDS if phase.reaches(CLIENTS) else 0.0,
     }
 
@@ -121,6 +123,22 @@ def _volumes(on: hosts.Host, phase: Phase, expected: Observation, args: Argument
 def runs_pods(on_hosts: t.Iterable[hosts.Host]) -> bool:
     """Whether pods run on one of the hosts, as far as the layout knows."""
     return any(KUBELET in on.components for on in on_hosts)
+
+
+def _reloads(args: Arguments, phase: Phase, expected: t.Mapping[str, Observation]) -> dict[str, list[gates.Expectation]]:
+    """Say for each node which of its programs must have read the changed CA by itself; a program only where all nodes can be asked.
+
+    A run that found the CA changed already cannot tell whether it has been read since.
+    """
+    nodes = [name for name, on in args.on.items() if runs_pods([on])]
+    if not phase.reaches(CLIENTS) or "kubernetes" not in args.rotation.generations:
+        return {}
+    wanted = {name: set(expected[name]["bundles"]["kubernetes"]["generations"]) for name in nodes}
+    asked = {program: row.seconds for program, row in PROGRAMS.items() if row.live_since <= args.rotation.minor and all(
+        program in args.before.get(name, {}).get("reloads", {})
+        and wanted[name] not in [set(held) for held in args.before[name]["volumes"].values()] for name in nodes)}
+    return {name: [{"ask": "reloads", "program": program, "more_than": args.before[name]["reloads"][program], "within": seconds}
+                   for program, seconds in asked.items()] for name in nodes} if asked else {}
 
 
 def _tokens(on: hosts.Host, phase: Phase, args: Arguments) -> list[gates.Expectation]:

@@ -23,6 +23,8 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``known_nodes``: no node of the cluster is missing in ``nodes``;
 * ``renews``: the kubelet of each of ``nodes`` has renewed its node's lease since the first look;
 * ``tokens``: no pod's volume on the host holds a token of ``generations``, and it is ``until`` on the host's clock;
+* ``reloads``: ``program`` counts more than ``more_than`` changes of its CA that it has taken over, or had ``within`` seconds for it, since
+  one that starts anew counts from 0;
 * ``signs``: what the certificates API approves is signed by ``generation``.
 """
 
@@ -188,6 +190,13 @@ def _renews(expectation: Expectation, observed: Observation) -> str:
     return f"no lease renewed, so their kubelets reach no API server: {', '.join(silent)}" if silent else ""
 
 
+def _reloads(expectation: Expectation, observed: Observation) -> str:
+    program, count = expectation["program"], observed["reloads"].get(expectation["program"], 0)
+    if count > expectation["more_than"] or observed["looked_seconds"] >= expectation["within"]:
+        return ""
+    return f"{program} has not read its changed CA again"
+
+
 def _tokens(expectation: Expectation, observed: Observation) -> str:
     unwanted = set(expectation["generations"])
     for path, generation in sorted(observed["tokens"].items()):
@@ -206,5 +215,5 @@ _PROBLEM: dict[str, t.Callable[[Expectation, Observation], str]] = {
     "serves": _serves, "accepts": _canary, "refuses": _canary, "offers": _offers, "ready": _ready, "fresh": _is_fresh,
     "clean": _clean, "holds": _holds, "holds_at_least": _holds, "signs": _signs, "volumes": _volumes,
     "carries": _carries, "signed": _signed, "known_nodes": _known_nodes, "tokens": _tokens,
-    "renews": _renews,
+    "renews": _renews, "reloads": _reloads,
 }

@@ -17,6 +17,7 @@ import datetime
 import re
 import typing as t
 
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import PROGRAMS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._duration import parse_duration
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.disruptions import taken_down
 
@@ -25,9 +26,6 @@ SERVING_SIGNER = "kubernetes.io/kube-apiserver-serving"  # its ClusterTrustBundl
 MARK = "rekey.kubernetes/trusts"  # what the pods trust: on the pod template, or on a workload that was waited for
 OPT_OUT = "rekey.kubernetes/restart"  # on the workload; "never" leaves it alone
 RELOADS = "rekey.kubernetes/reloads"  # on the workload; within which time its program reads a changed file, such as 5m
-# Programs that read the file again by themselves: name of the image -> first minor that does, and how long that may take. kube-proxy looks
-# every five minutes (client-go transport/ca_rotation.go).
-RELOADING: t.Mapping[str, tuple[tuple[int, int], str]] = {"kube-proxy": ((1, 36), "6m")}
 _IMAGE = re.compile(r"(?:.*/)?([^/:@]+):v(\d+)\.(\d+)")
 FIRST_NAMESPACE = "kube-system"
 HOST_DIRECTORY = "/etc/kubernetes"  # whoever mounts something of it from its node has the CA, or a client's certificate, from there
@@ -67,11 +65,12 @@ class Found(t.NamedTuple):
     token_secrets: t.Collection[tuple[str, str]] = ()  # (namespace, name)
 
 
-def concerned(found: Found, since: float = 0.0, reloads: bool = True) -> list[Workload]:
+def concerned(found: Found, since: float = 0.0, reloads: bool = True, reloaded: t.Collection[str] = ()) -> list[Workload]:
     """Return the workloads whose living pods trust the cluster's root CA: kube-system's first, each once.
 
     :param since: what is left is not told of if all its pods have started later, in seconds since the epoch; 0.0 tells of all.
     :param reloads: whether a workload that says it reloads is waited for instead of restarted.
+    :param reloaded: programs (PROGRAMS) that have been seen to have read the CA again, so that no time need pass.
     """
     known = {(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]): one for one in found.controllers}
     pods_of: dict[tuple[str, str, str], list[Object]] = {}
@@ -85,6 +84,8 @@ def concerned(found: Found, since: float = 0.0, reloads: bool = True) -> list[Wo
     told = []
     for key, pods in pods_of.items():
         one = _workload(key, known.get(key), pods, found.token_secrets, reloads)
+        if one.fate == WAITED and set() < _programs(pods) <= set(reloaded):
+            one = one._replace(seconds=0)
         if one.fate != LEFT or not since or any(_started(pod) <= since for pod in pods):
             told.append(one)
     return sorted(told, key=lambda one: (one.namespace != FIRST_NAMESPACE, one.namespace, one.kind, one.name))
@@ -104,24 +105,32 @@ def _workload(key: tuple[str, str, str], content: Object | None, pods: t.Sequenc
         never = ", and has the CA in a way that never follows (subPath, a file of its node, or environment)" if fixed else ""
         return Workload(*key, account, LEFT, f"{reason}{never}")
     annotations = content["metadata"].get("annotations") or {}
-    within = annotations.get(RELOADS) or _known_to_reload(pods)
-    if reloads and within and not fixed:
-        seconds = int(parse_duration(within, f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds())
+    said = annotations.get(RELOADS)
+    seconds = int(parse_duration(said, f"{kind} {namespace}/{name}", f"annotation {RELOADS}").total_seconds()) if said else (
+        _known_to_reload(pods))
+    if reloads and seconds and not fixed:
         return Workload(*key, account, WAITED, mark=annotations.get(MARK, ""), seconds=seconds)
     template = content["spec"]["template"]["metadata"].get("annotations") or {}
     return Workload(*key, account, RESTARTED, mark=template.get(MARK, ""), down=taken_down(kind, content),
                     labels=pods[0]["metadata"].get("labels") or {})
 
 
-def _known_to_reload(pods: t.Iterable[Object]) -> str:
-    """Return how long all programs of the pods may take to read a changed file; empty where one is not known to do it at all."""
-    longest = ""
+def _known_to_reload(pods: t.Iterable[Object]) -> int:
+    """Return how many seconds all programs of the pods may take to read a changed file; 0 where one is not known to do it at all."""
+    longest = 0
     for image in {container.get("image") or "" for pod in pods for container in pod["spec"].get("containers") or []}:
         found = _IMAGE.match(image)
-        since, longest = RELOADING.get(found[1] if found else "", ((0, 0), ""))
-        if not found or not longest or (int(found[2]), int(found[3])) < since:
-            return ""
+        program = PROGRAMS.get(found[1]) if found else None
+        if not found or not program or (int(found[2]), int(found[3])) < program.live_since:
+            return 0
+        longest = max(longest, program.seconds)
     return longest
+
+
+def _programs(pods: t.Iterable[Object]) -> set[str]:
+    """Return what the pods run, by the names of PROGRAMS; anything else as its whole image."""
+    images = {container.get("image") or "" for pod in pods for container in pod["spec"].get("containers") or []}
+    return {found[1] if found else image for image, found in ((image, _IMAGE.match(image)) for image in images)}
 
 
 def _left(content: Object) -> str:

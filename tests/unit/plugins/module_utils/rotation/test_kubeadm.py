@@ -232,6 +232,28 @@ def test_kubelets_are_seen_as_clients_wherever_their_connections_are_new():
         "no lease renewed, so their kubelets reach no API server: w1"]
 
 
+def reloads_asked(before, minor=(1, 37), wanted=ROTATION[2]):
+    args = at_start()
+    args.observed["cp1"]["bundles"]["kubernetes"]["generations"] = [seen.OLD["kubernetes"], seen.NEW["kubernetes"]]  # since the phase trust
+    args = args._replace(before=before, rotation=args.rotation._replace(minor=minor))
+    return arguments.phase_arguments(args, wanted)["reloads"]
+
+
+def test_programs_that_count_what_they_read_are_asked_on_every_node_unless_the_run_came_too_late_to_know():
+    old, both = [seen.OLD["kubernetes"]], [seen.OLD["kubernetes"], seen.NEW["kubernetes"]]
+    before = {"cp1": {"reloads": {"kube-proxy": 2}, "volumes": {"/a": old}}, "w1": {"reloads": {"kube-proxy": 0}, "volumes": {"/b": old}}}
+    asked = reloads_asked(before)
+    assert {name: gate[0]["more_than"] for name, gate in asked.items()} == {"cp1": 2, "w1": 0}
+    assert gates.unmet(asked["w1"], {"reloads": {"kube-proxy": 1}, "looked_seconds": 0.0}) == []
+    unread = {"reloads": {"kube-proxy": 2}, "looked_seconds": 9.0}
+    assert gates.unmet(asked["cp1"], unread) == ["kube-proxy has not read its changed CA again"]
+    # One that has restarted meanwhile counts from 0: it has had the time that it may take.
+    assert gates.unmet(asked["cp1"], {"reloads": {}, "looked_seconds": 360.0}) == []
+    assert reloads_asked(before, minor=(1, 35)) == reloads_asked(before, wanted=ROTATION[0]) == reloads_asked({}) == {}
+    assert reloads_asked({**before, "w1": {"reloads": {}, "volumes": {"/b": old}}}) == {}
+    assert reloads_asked({**before, "w1": {"reloads": {"kube-proxy": 0}, "volumes": {"/b": both}}}) == {}
+
+
 def test_the_hosts_of_a_layout_without_homes_have_nothing_to_adopt():
     assert {one["name"] for one in arguments.adopt_arguments([ON["cp1"]])["sources"]} == {
         "signer", "etcd-ca", "front-proxy-ca", "service-accounts"}

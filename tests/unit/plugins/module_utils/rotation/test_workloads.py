@@ -145,3 +145,16 @@ def test_one_that_was_started_again_by_hand_is_not_told_of():
             pod("out-2", owner=("DaemonSet", "out"))]
     assert [one.name for one in concerned(Found(pods, [out]), HALF_PAST_TEN)] == ["out", "older"]
     assert [one.name for one in concerned(Found(pods[:3], [out]), HALF_PAST_TEN)] == ["older"]
+
+
+def test_what_was_seen_to_have_read_the_ca_is_not_waited_for_unless_something_else_runs_beside_it():
+    def seconds(*images):
+        containers = [{"name": name, "image": image} for name, image in zip("ab", images)]
+        running = pod("p-1", "kube-system", ("DaemonSet", "p"), containers=containers)
+        one = fate_of(controller("DaemonSet", "p", "kube-system", annotations={RELOADS: "5m"}), running, reloaded=["kube-proxy"])
+        assert one.fate == WAITED
+        return one.seconds
+
+    assert seconds("registry.k8s.io/kube-proxy:v1.37.2") == 0
+    assert seconds("registry.k8s.io/kube-proxy:v1.37.2", "example.com/sidecar:1") == 300
+    assert seconds() == 300
