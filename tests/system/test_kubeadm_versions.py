@@ -37,7 +37,7 @@ def test_it_is_of_the_version_asked_for(bed: nodes.Bed, request: pytest.FixtureR
 def test_it_is_adopted_and_all_its_authorities_rotate(bed: nodes.Bed, play: Play) -> None:
     play(ADOPT)
     since = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    played = play(playing.ROTATE, pki_rotate_again=True)
+    played = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_workloads="restart")
     bed_command(bed, "webhook-certificate")
     assert problems(bed, since) == []
     assert {name: played.summary["restarts"].get(name) for name in RESTARTS} == RESTARTS
