@@ -45,7 +45,7 @@ export PYTHONUNBUFFERED := 1
 NODE_SIDE_TESTS := tests/unit/plugins/module_utils tests/unit/plugins/modules
 # The longest first, so that two cores are busy to the end; the rotation has the machine for itself, because it is timed.
 TOGETHER := integration sanity unit next-core unit-oldest unit-minimum lint build docs-check types
-ALONE := rotation-test kubeadm-catalogue
+ALONE := rotation-test kubeadm-catalogue kubeadm-test
 # A number that nobody's own bed has.
 KUBEADM_TESTS := REKEY_KUBEADM_BED=$${REKEY_KUBEADM_BED:-9} $(IN_VENV) $(VENV)/bin/python -m pytest
 # As root on Debian what the nodes need is installed; anyone else is told by the tests what was left out.
@@ -164,11 +164,11 @@ test: ## everything that must hold before a change lands
 	@$(FOUND_PYTHON) tests/tools/steps.py --together $(TOGETHER) --alone $(ALONE)
 
 test-next: # what differs with another ansible-core, the rotation too
-	@$(FOUND_PYTHON) tests/tools/steps.py --together integration sanity unit build docs-check --alone $(ALONE)
+	@$(FOUND_PYTHON) tests/tools/steps.py --together integration sanity unit build docs-check --alone rotation-test
 
 test-all: ## test, then again with the current stable ansible-core, the rotation too
 	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) \
-		--alone $(ALONE) kubeadm-test molecule-kubeadm kubeadm-test-all
+		--alone $(ALONE) molecule molecule-kubeadm kubeadm-test-all
 	@tests/tools/next_core.sh test-next
 
 clean: ## remove what runs have left in the tree
