@@ -26,7 +26,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import fil
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import Run
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import gates
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, SIGNER_INPUT
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import IDENTITY, SIGNER, SIGNER_INPUT
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509 import tokens
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.facts import certificate_facts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
@@ -110,11 +110,12 @@ class Observer(t.NamedTuple):
                 "changed_at": os.stat(path).st_mtime, "problem": problem, **{name: facts[name] for name in PAIR_FACTS}}
 
     def _unused(self, pair: Pair) -> str:
-        """Say why the kubelet does not use its certificate store; empty where it does.
+        """Say why the kubelet does not use its store of client certificates; empty where it does, and for any other pair.
 
         A kubelet.conf of an early kubeadm init has a pair of its own inside, which the kubelet takes instead.
         """
-        kubeconfig = hosts.bundles(self.on).get("kubelet-kubeconfig") if pair.store == leaf_stores.KUBELET else None
+        identity = pair.store == leaf_stores.KUBELET and pair.leaf == IDENTITY
+        kubeconfig = hosts.bundles(self.on).get("kubelet-kubeconfig") if identity else None
         if kubeconfig is None or not os.path.exists(kubeconfig.path):
             return ""
         named = leaf_stores.named(kubeconfig.path)

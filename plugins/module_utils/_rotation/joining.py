@@ -21,12 +21,11 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogu
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import Known, Result, authority_arguments, provision_of
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import SIGNER, Observation
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import IDENTITY, SIGNER, Observation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Objects, in_use
 
 AUTHORITY = "kubernetes"
 CLUSTER_INFO = "cluster-info"
-IDENTITY = "kubelet-client"
 
 
 class View(t.NamedTuple):

@@ -31,6 +31,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows 
 
 Observation = t.Mapping[str, t.Any]
 WINDOW_PROCESSES = frozenset({API_SERVER, "etcd"})
+IDENTITY = "kubelet-client"  # the leaf with which a kubelet is its node
 SIGNER = "signer"
 SIGNER_INPUT = "--cluster-signing-cert-file"
 _LEAF = {leaf.name: leaf for leaf in LEAVES}

@@ -35,6 +35,7 @@ def test_a_kubelet_that_does_not_use_its_store_is_named(tmp_path, user, why):
     found = eye._unused(Pair("kubelet-client", CURRENT, KUBELET))
     assert found.startswith(f"{tmp_path}/kubelet.conf {why}" if why else "") and bool(found) == bool(why)
     assert eye._unused(Pair("apiserver", "/a")) == ""
+    assert eye._unused(Pair("kubelet-server", "/var/lib/kubelet/pki/kubelet-server-current.pem", KUBELET)) == ""  # no client's
 
 
 def test_a_kubeconfig_says_which_file_holds_the_certificate(tmp_path):
