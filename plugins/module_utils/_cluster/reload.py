@@ -81,8 +81,10 @@ class Program(t.NamedTuple):
     port: int  # of its metrics, plain HTTP on its own node
 
 
-# By the names of their images. client-go looks every five minutes (transport/ca_rotation.go).
-PROGRAMS: t.Mapping[str, Program] = {"kube-proxy": Program((1, 36), 360, 10249)}
+# By the names of their images. client-go looks at the file when it makes a request and its last look is five minutes old
+# (transport/ca_rotation.go), and a program that only watches makes one every five to ten minutes (tools/cache/reflector.go): seen six to
+# seven minutes after a change.
+PROGRAMS: t.Mapping[str, Program] = {"kube-proxy": Program((1, 36), 900, 10249)}
 
 # Leader-elected, with a standby: restarting one costs no request, so it is not worth waiting minutes for a live reload.
 CHEAP = frozenset({"kube-controller-manager", "kube-scheduler"})
