@@ -129,7 +129,7 @@ def test_one_that_says_it_reloads_is_waited_for_unless_it_cannot_or_must_not():
 def test_a_program_that_is_known_to_reload_is_waited_for(images, fate):
     containers = [{**MOUNT[0], "name": image, "image": image} for image in images]
     one = fate_of(controller("DaemonSet", "a"), pod("a-1", owner=("DaemonSet", "a"), containers=containers))
-    assert (one.fate, one.seconds) == (fate, 360 if fate == WAITED else 0)
+    assert (one.fate, one.seconds) == (fate, 900 if fate == WAITED else 0)
     forced = fate_of(controller("DaemonSet", "a"), pod("a-1", owner=("DaemonSet", "a"), containers=containers), reloads=False)
     assert forced.fate == RESTARTED
 
