@@ -80,6 +80,12 @@ def authority_keys(one: topology.Node) -> list[str]:
     return [path for path in certificates if Path(path).name in ("ca.key", "front-proxy-ca.key", "sa.key") or ".rekey/" in path]
 
 
+def kubelets_issuers(bed: nodes.Bed) -> dict[str, str]:
+    """Return node to who has issued what its kubelet serves; empty where it serves nothing yet."""
+    ask = "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer 2>/dev/null || true"
+    return {one.name: inside(one.container, "sh", "-c", ask).strip() for one in nodes.nodes_of(bed)}
+
+
 def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any]) -> list[str]:
     """Return the failures that nothing excuses: of the balancer's clients, of pods, and of nodes outside their own interruptions."""
     found = [f"{one['time']} {name}: {one['why']}" for name, client in load["clients"].items() for one in client["errors"]]

@@ -16,7 +16,7 @@ import pytest
 import playing
 from kubeadm_bed import cluster, nodes, topology
 from kubeadm_bed.commands import inside
-from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, problems, ready, unserved
+from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, kubelets_issuers, problems, ready, unserved
 from plays import Play, changes
 
 ADOPT, JOIN, PROVISION = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node", "rekey.kubernetes.provision"
@@ -43,12 +43,6 @@ def rotate(bed: nodes.Bed, play: Play, **options: t.Any) -> None:
 
 def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def kubelets_issuers(bed: nodes.Bed) -> dict[str, str]:
-    """Return node to who has issued what its kubelet serves; empty where it serves nothing yet."""
-    ask = "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null | openssl x509 -noout -issuer 2>/dev/null || true"
-    return {one.name: inside(one.container, "sh", "-c", ask).strip() for one in nodes.nodes_of(bed)}
 
 
 def token(bed: nodes.Bed) -> str:

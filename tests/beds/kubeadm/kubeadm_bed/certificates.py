@@ -14,6 +14,7 @@ from kubeadm_bed.commands import inside, run
 from kubeadm_bed.topology import Node
 
 _NEW_KEY = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+_SERVES = ("keyUsage=critical,digitalSignature", "extendedKeyUsage=serverAuth")
 _SIGN = ("openssl", "x509", "-req", "-copy_extensions", "copyall", "-days", "365")
 
 
@@ -34,10 +35,14 @@ def request(folder: Path, name: str, subject: str, *extensions: str) -> bytes:
 
 def serving_by_cluster(folder: Path, first: Node, service: str) -> Pair:
     """Return a serving certificate of a service, signed by the pair with which the node's controller-manager signs now."""
-    certificate, key = (_flag(first, f"--cluster-signing-{kind}-file") for kind in ("cert", "key"))
-    signed = inside(first.container, *_SIGN, "-CA", certificate, "-CAkey", key, stdin=_serving(folder, service))
-    authority = inside(first.container, "cat", certificate)
-    return Pair(signed, (folder / f"{service}.key").read_text(encoding="utf-8"), authority)
+    return _by_cluster(folder, first, service, _serving(folder, service))
+
+
+def kubelet_by_cluster(folder: Path, first: Node, one: Node) -> Pair:
+    """Return a serving certificate of a node's kubelet, signed likewise."""
+    subject = f"/O=system:nodes/CN=system:node:{one.name}"
+    asked = request(folder, one.name, subject, f"subjectAltName=DNS:{one.name},IP:{one.address}", *_SERVES)
+    return _by_cluster(folder, first, one.name, asked)
 
 
 def serving_by_own(folder: Path, service: str) -> Pair:
@@ -51,6 +56,12 @@ def serving_by_own(folder: Path, service: str) -> Pair:
     return Pair(signed, (folder / f"{service}.key").read_text(encoding="utf-8"), authority.read_text(encoding="utf-8"))
 
 
+def _by_cluster(folder: Path, first: Node, name: str, asked: bytes) -> Pair:
+    certificate, key = (_flag(first, f"--cluster-signing-{kind}-file") for kind in ("cert", "key"))
+    signed = inside(first.container, *_SIGN, "-CA", certificate, "-CAkey", key, stdin=asked)
+    return Pair(signed, (folder / f"{name}.key").read_text(encoding="utf-8"), inside(first.container, "cat", certificate))
+
+
 def _flag(first: Node, name: str) -> str:
     manifest = inside(first.container, "cat", "/etc/kubernetes/manifests/kube-controller-manager.yaml")
     found = re.search(rf"{name}=(\S+)", manifest)
@@ -60,5 +71,4 @@ def _flag(first: Node, name: str) -> str:
 
 def _serving(folder: Path, service: str) -> bytes:
     """:param service: ``NAME.NAMESPACE.svc``, by which API servers call it."""
-    return request(folder, service, f"/CN={service}", f"subjectAltName=DNS:{service}", "keyUsage=critical,digitalSignature",
-                   "extendedKeyUsage=serverAuth")
+    return request(folder, service, f"/CN={service}", f"subjectAltName=DNS:{service}", *_SERVES)
