@@ -19,7 +19,7 @@ from kubeadm_bed.commands import inside
 from kubeadm_rotation import LeaveOut, authority_keys, bed_command, boot, kubelets_issuers, problems, ready, unserved
 from plays import Play, changes
 
-ADOPT, JOIN, PROVISION = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node", "rekey.kubernetes.provision"
+ADOPT, JOIN = "rekey.kubernetes.adopt", "rekey.kubernetes.join_node"
 SECOND, ISSUED, LATE = topology.node("cp2"), topology.node("w2"), topology.node("w3")
 ALLOWED, UNAUTHORIZED = "200", "401"
 ADMIN = f"TCP:{topology.BALANCER.address}:{topology.ADMIN_PORT}"
@@ -139,4 +139,3 @@ class TestSingleControlPlane:
         assert authority_keys(LATE) == []
         assert problems(bed, now()) == []
         assert changes(play(JOIN)) == 0
-        assert changes(play(PROVISION)) == 0
