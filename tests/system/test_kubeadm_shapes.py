@@ -30,8 +30,9 @@ def balancer_says(state: str) -> list[str]:
     return ["sh", "-c", f"! echo 'set server api/{{{{ inventory_hostname }}}} state {state}' | socat - {ADMIN} | grep ."]
 
 
-DRAINED: dict[str, t.Any] = {"pki_rotate_drain_command": balancer_says("drain"), "pki_rotate_undrain_command": balancer_says("ready"),
-                            "pki_rotate_workloads": "restart"}
+DRAINED: dict[str, t.Any] = {
+    "pki_rotate_drain_command": balancer_says("drain"), "pki_rotate_undrain_command": balancer_says("ready"),
+    "pki_rotate_workloads": "restart"}
 
 
 def rotate(bed: nodes.Bed, play: Play, **options: t.Any) -> None:

@@ -8,9 +8,8 @@
 
 from __future__ import annotations
 
+import http.client
 import re
-import urllib.error
-import urllib.request
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import PROGRAMS
 
@@ -23,9 +22,14 @@ def counted() -> dict[str, int]:
     """Return program → how often it has taken a changed CA over since its start; those that cannot be asked are left out."""
     found = {}
     for name, program in PROGRAMS.items():
+        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=TIMEOUT_SECONDS)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{program.port}/metrics", timeout=TIMEOUT_SECONDS) as answer:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            if answer.status == http.client.OK:
                 found[name] = sum(map(int, _TAKEN_OVER.findall(answer.read())))
-        except (OSError, urllib.error.URLError):
+        except (OSError, http.client.HTTPException):
             continue
+        finally:
+            connection.close()
     return found
