@@ -23,6 +23,7 @@ WINDOW_SECONDS = 40.0
 BEFORE_SECONDS = 8.0  # the server goes on serving for some seconds after it has been told to stop
 CUT_SECONDS = 30.0  # client-go looks at its files every few seconds
 _CUT = re.compile(r"closed network connection|unexpected EOF|error dialing backend|connection reset")
+_ENDED = re.compile(r"EOF|connection reset")
 _UNIT_LINE = re.compile(r"^(\d+\.\d+) .*\b(?:Stopping|Stopped|Started) kubelet\.service\b", flags=re.MULTILINE)
 
 Interval = tuple[float, float]
@@ -48,6 +49,12 @@ def unexplained(kinds: t.Mapping[str, Load], allowed: t.Sequence[Interval], swap
     return [f"{one['time']} {kind}: {one['why']}" for kind, seen in kinds.items() for one in seen["errors"]
             if not any(begun <= _seconds(one["time"]) - one["seconds"] <= ended for begun, ended in allowed)
             and not (_CUT.search(one["why"]) and any(swap <= _seconds(one["time"]) <= swap + CUT_SECONDS for swap in swaps))]
+
+
+def broken(errors: t.Sequence[Load], stops: t.Sequence[Interval]) -> list[Load]:
+    """Return the failures of pods but for connections that ended while an API server was stopped."""
+    return [one for one in errors if not (_ENDED.search(one["why"]) and any(
+        begun <= _seconds(one["time"]) <= ended for begun, ended in stops))]
 
 
 def _seconds(moment: str) -> float:

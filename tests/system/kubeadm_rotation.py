@@ -86,10 +86,15 @@ def kubelets_issuers(bed: nodes.Bed) -> dict[str, str]:
     return {one.name: inside(one.container, "sh", "-c", ask).strip() for one in nodes.nodes_of(bed)}
 
 
-def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any]) -> list[str]:
-    """Return the failures that nothing excuses: of the balancer's clients, of pods, and of nodes outside their own interruptions."""
+def unserved(bed: nodes.Bed, load: t.Mapping[str, t.Any], graceful: bool = True) -> list[str]:
+    """Return the failures that nothing excuses: of the balancer's clients, of pods, and of nodes outside their own interruptions.
+
+    :param graceful: whether API servers stop with the two flags with which pods lose nothing. Without them the request that is under way
+        at the moment of the stop may end with its connection, which the plan says.
+    """
     found = [f"{one['time']} {name}: {one['why']}" for name, client in load["clients"].items() for one in client["errors"]]
-    found += [f"{one['time']} {one['pod']} {one['kind']}: {one}" for one in load["pods"]["errors"]]
+    stops = [] if graceful else [window for direct in load["direct"].values() for window in interruptions.windows(direct)]
+    found += [f"{one['time']} {one['pod']} {one['kind']}: {one}" for one in interruptions.broken(load["pods"]["errors"], stops)]
     found += [f"pod {name} has stopped counting" for name in load["pods"]["silent"]]
     swaps = [(root_of(one.container) / "etc/kubernetes/pki/apiserver-kubelet-client.crt").stat().st_mtime
              for one in nodes.nodes_of(bed) if one.control_plane]

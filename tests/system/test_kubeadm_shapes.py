@@ -79,7 +79,7 @@ class TestDefaultFlags:
         with playing.load(bed, tmp_path) as finish:
             rotate(bed, play, **DRAINED)
             load = finish()
-        assert unserved(bed, load) == []
+        assert unserved(bed, load, graceful=False) == []
         assert problems(bed, now()) == []
 
     def test_again_with_the_flags_set_on_the_way_and_the_service_accounts_key(self, bed: nodes.Bed, play: Play, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ class TestDefaultFlags:
         with playing.load(bed, tmp_path) as finish:
             rotate(bed, play, pki_rotate_graceful_shutdown=True, pki_rotate_service_accounts=True, **DRAINED)
             load = finish()
-        assert unserved(bed, load) == []
+        assert unserved(bed, load, graceful=False) == []
         after = keys_of_service_accounts(bed)
         assert len(before) == len(after) == 1
         assert before != after

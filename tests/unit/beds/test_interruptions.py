@@ -48,3 +48,11 @@ def test_a_swap_of_the_client_certificate_explains_a_cut_and_nothing_else() -> N
     (left,) = interruptions.unexplained(kinds, [], [995.0])
     assert left.endswith("connection refused")
     assert len(interruptions.unexplained(kinds, [], [1005.0])) == 2
+
+
+def test_a_pod_s_connection_may_end_while_an_api_server_is_stopped_and_nothing_else_may() -> None:
+    ended = {**failure(1000.0), "why": 'Get "https://10.96.0.1:443/api": EOF'}
+    refused = {**failure(1000.0), "why": "tls: failed to verify certificate: x509: certificate signed by unknown authority"}
+    assert interruptions.broken([ended, refused], [(995.0, 1010.0)]) == [refused]
+    assert interruptions.broken([ended], [(1005.0, 1010.0)]) == [ended]
+    assert interruptions.broken([ended], []) == [ended]
