@@ -143,7 +143,7 @@ demo: venv balancer ## bring up a control plane, rotate its three CAs under load
 	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/demo.py
 
 rotation-test: venv balancer ## the rotation on the loopback bed, judged by an independent client
-	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rotation.py
+	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rotation.py tests/system/test_recovery.py
 
 kubeadm-catalogue: venv programs ## our tables against what kubeadm itself makes, for every supported version
 	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_kubeadm_catalogue.py
@@ -154,8 +154,7 @@ kubeadm-test: venv ## adoption and a rotation of a real kubeadm cluster under lo
 
 kubeadm-test-all: venv ## everything else about kubeadm clusters: other flags, sizes, versions, what is there before kubeadm
 	$(NODES_IF_ROOT)
-	$(KUBEADM_TESTS) $(filter-out tests/system/test_rotation.py tests/system/test_kubeadm_catalogue.py tests/system/test_kubeadm.py,\
-		$(wildcard tests/system/test_*.py))
+	$(KUBEADM_TESTS) $(filter-out %/test_kubeadm_catalogue.py %/test_kubeadm.py,$(wildcard tests/system/test_kubeadm*.py))
 
 bench: venv programs ## compare with the peers, as one table of ratios
 	venv=$$($(WORKSPACE) make-venv tests/requirements/bench.txt); PATH="$$venv/bin:$$PATH" "$$venv/bin/python" bench/bench.py

@@ -14,18 +14,17 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, items
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, SERVICE_ACCOUNTS
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, TOKEN_PHASES
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import PREPARED_BEFORE, ROTATION, TOKEN_PHASES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import checks, outages, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import (
-    Arguments,
     adopt_arguments,
-    phase_arguments,
     provision_arguments,
-    runs_pods,
     stage_arguments,
 )
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments, runs_pods
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.joining import View, join_arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import phase_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Stand, stands
 
@@ -46,6 +45,7 @@ def argument_spec() -> dict[str, t.Any]:
         "join": {"type": "list", "elements": "str", "default": []},
         "rotation": {"type": "dict"},
         "again": {"type": "bool", "default": False},
+        "back": {"type": "bool", "default": False},
         "minimum_age_days": {"type": "int", "default": 30},
         "observed_since": {"type": "float"},
         "drains": {"type": "bool", "default": False},
@@ -96,7 +96,7 @@ def plan(given: dict[str, t.Any]) -> dict[str, t.Any]:
                     "text": [*report.proof_lines(table), *report.straggler_lines(given["stragglers"])]}
         return phase_arguments(args, next(phase for phase in args.phases if phase.name == given["phase"]))
     where = stands(given["generations"], observed, given["objects"], given["authorities"])
-    wanted = {name: stand for name, stand in where.items() if _is_asked_for(stand, given)}
+    wanted = {name: stand.back() if given["back"] else stand for name, stand in where.items() if _is_asked_for(stand, given)}
     generations = {name: {"old": stand.old, "new": stand.new} for name, stand in wanted.items()}
     args = args._replace(rotation=args.rotation._replace(generations=generations))
     return {**_overview(args, where, wanted, given), **(stage_arguments(args) if wanted else {})}
@@ -113,11 +113,15 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "pending": any(stand.pending for stand in wanted.values()),
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, look, args.known, wanted),
-        "text": [*report.lines(phases, wanted), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
+        "text": [*report.lines(phases, wanted, given["back"]), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
                  *outages.lines(phases, args.on, args.observed, care)],
         "phases": [phase.name for phase in args.phases],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,
+        "prepared_before": PREPARED_BEFORE,
+        "fingerprints": {name: args.known[name]["fingerprint_sha256"] for both in args.rotation.generations.values()
+                         for name in both.values() if name in args.known},
+        "stands_at": next((phase.name for phase, todo in phases if not all(one.nothing for one in todo.values())), "the end"),
     }
 
 
@@ -126,4 +130,4 @@ def _knows_kubelets(args: Arguments) -> bool:
 
 
 def _is_asked_for(stand: Stand, given: dict[str, t.Any]) -> bool:
-    return stand.pending or given["again"] or stand.age_days >= given["minimum_age_days"]
+    return stand.pending or (not given["back"] and (given["again"] or stand.age_days >= given["minimum_age_days"]))

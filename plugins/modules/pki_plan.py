@@ -97,6 +97,11 @@ options:
       - Whether to rotate an authority whose generation is younger than O(minimum_age_days), too.
     type: bool
     default: false
+  back:
+    description:
+      - Whether to roll pending rotations back. Then their new generation counts as the old one, and the old one as the new.
+    type: bool
+    default: false
   minimum_age_days:
     description:
       - An authority whose generation is younger has been rotated already and is left alone. A pending rotation always goes on,
@@ -199,6 +204,20 @@ stragglers:
   returned: when O(purpose=report)
   type: list
   elements: dict
+stands_at:
+  description: The first phase that has something to do on a host.
+  returned: when O(purpose=rotate)
+  type: str
+  sample: trust
+prepared_before:
+  description: The phase before which nobody has been hurt.
+  returned: when O(purpose=rotate)
+  type: str
+  sample: serve
+fingerprints:
+  description: Generation to the SHA-256 of its certificate or public key, of those in the rotation that are made already.
+  returned: when O(purpose=rotate)
+  type: dict
 stage:
   description: Host to what is requested and installed before the first phase.
   returned: when O(purpose=rotate) and every generation is made

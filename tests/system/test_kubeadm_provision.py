@@ -158,7 +158,7 @@ class TestKubeadmUsesWhatIsThere:
         assert changes(play(PROVISION)) == 0
 
     def test_all_authorities_rotate(self, bed: nodes.Bed, play: Play, before: Identities) -> None:
-        play(playing.ROTATE, pki_rotate_again=True, pki_rotate_workloads="restart")
+        play(playing.ROTATE, pki_rotate_again=True, pki_rotate_workloads="restart", pki_rotate_until="end")
         assert problems(bed) == []
         kept = {f"{name}: {path}" for name, found in identities(bed).items() for path, what in found.items()
                 if what == before[name].get(path)}
@@ -188,7 +188,7 @@ class TestExternalCa:
         assert changes(play(PROVISION, pki_external_ca=True)) == 0
 
     def test_its_authorities_rotate_too(self, bed: nodes.Bed, play: Play, before: Identities) -> None:
-        play(playing.ROTATE, pki_external_ca=True, pki_rotate_again=True, pki_rotate_workloads="restart")
+        play(playing.ROTATE, pki_external_ca=True, pki_rotate_again=True, pki_rotate_workloads="restart", pki_rotate_until="end")
         found = problems(bed)
         # Nothing in the cluster signs.
         assert [problem for problem in found if "was not signed" not in problem] == []

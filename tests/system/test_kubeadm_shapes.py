@@ -37,9 +37,9 @@ DRAINED: dict[str, t.Any] = {
 
 def rotate(bed: nodes.Bed, play: Play, **options: t.Any) -> None:
     """Rotate all authorities; the webhook's owner gives it a new certificate once the new generation signs."""
-    play(playing.ROTATE, pki_rotate_again=True, pki_rotate_until="serve", **options)
+    play(playing.ROTATE, pki_rotate_again=True, pki_rotate_until="prepared", **options)
     bed_command(bed, "webhook-certificate")
-    play(playing.ROTATE, **options)
+    play(playing.ROTATE, pki_rotate_accept="[*]", **options)
 
 
 def now() -> str:

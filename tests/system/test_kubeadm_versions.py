@@ -55,7 +55,8 @@ def test_it_is_adopted_and_all_its_authorities_rotate(bed: nodes.Bed, play: Play
     play(ADOPT)
     assert "pki_leaf_files" in play(playing.ROTATE, "--check", succeeds=False, pki_rotate_again=True).log.read_text(encoding="utf-8")
     since = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    played = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_workloads="restart", pki_leaf_files={"kubelet-server": OWN})
+    played = play(playing.ROTATE, pki_rotate_again=True, pki_rotate_workloads="restart", pki_rotate_until="end",
+                  pki_leaf_files={"kubelet-server": OWN})
     bed_command(bed, "webhook-certificate")
     assert problems(bed, since) == []
     assert all(issuer.startswith("issuer=CN=kubernetes-ca@") for issuer in kubelets_issuers(bed).values())

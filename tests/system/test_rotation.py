@@ -10,7 +10,6 @@ import base64
 import functools
 import hashlib
 import os
-import shutil
 import subprocess
 import typing as t
 from pathlib import Path
@@ -20,11 +19,10 @@ import pytest
 import judge
 import judge_openssl
 import playing
-from loopback_bed import binaries, lifecycle, topology
-from loopback_bed.errors import BedError
-from loopback_bed.places import Bed, bed_of, cache_of
-from loopback_bed.progress import Progress
-from loopback_bed.supervision import Supervisor, left_over
+from loopback_bed import lifecycle, topology
+from loopback_bed.places import Bed
+from loopback_bed.supervision import Supervisor
+from loopback_rotation import LeaveOut, begin, boot, kill
 from plays import Play, changes, extra
 
 AGAIN = {"pki_rotate_again": True}
@@ -32,21 +30,8 @@ LIVE = {"pki_rotate_authorities": ["kubernetes", "front-proxy"]}
 
 
 @pytest.fixture(name="bed", scope="module")
-def fixture_bed(tmp_path_factory: pytest.TempPathFactory, leave_out: t.Callable[[str], t.NoReturn]) -> t.Iterator[Bed]:
-    if not shutil.which("haproxy", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"):
-        leave_out("haproxy is not installed")
-    try:
-        binaries.obtain(os.environ, cache_of(os.environ), Progress())
-    except BedError as exc:
-        leave_out(str(exc))
-    bed = bed_of({**os.environ, "REKEY_BED_DIR": str(tmp_path_factory.mktemp("bed"))})
-    try:
-        lifecycle.start(bed, os.environ, Progress(), provision=True)
-        yield bed
-    finally:
-        lifecycle.end(bed, Progress())
-    assert left_over(bed) == {}
-    assert not bed.directory.exists()
+def fixture_bed(tmp_path_factory: pytest.TempPathFactory, leave_out: LeaveOut) -> t.Iterator[Bed]:
+    yield from boot(tmp_path_factory.mktemp("bed"), leave_out)
 
 
 def on_disk(bed: Bed) -> dict[Path, tuple[str, int]]:
@@ -154,27 +139,11 @@ def test_a_finished_rotation_says_that_nothing_is_to_do(bed: Bed, play: Play) ->
     assert on_disk(bed) == before
 
 
-def kill_in_phase(bed: Bed, number: int, arguments: t.Sequence[str], log: Path) -> None:
-    """Start a rotation and kill it, with everything it has started, as soon as a host has changed in this phase."""
-    process = playing.start_playbook(bed, playing.ROTATE, arguments, log.with_suffix(".json"))
-    assert process.stdout is not None
-    phase_begun = False
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        phase_begun = phase_begun or f"phase {number} of" in line and line.startswith(playing.PROGRESS)
-        if phase_begun and line.startswith("changed: ["):
-            playing.kill(process)
-            process.stdout.close()
-            return
-    pytest.fail(f"it ended before it could be killed: {''.join(said[-40:])}")
-
-
 def test_a_killed_run_goes_on_and_stops_where_it_is_told_to(bed: Bed, play: Play, tmp_path: Path) -> None:
     ids = functools.partial(process_ids, bed, topology.ETCD, topology.APISERVER)
     before = ids()
     with playing.load(bed, tmp_path) as finish:
-        kill_in_phase(bed, 2, extra(**AGAIN, **LIVE), tmp_path / "killed.log")
+        kill(begin(bed, 2, extra(**AGAIN, **LIVE), tmp_path / "killed.log"))
         play(playing.ROTATE, pki_rotate_until="distrust")
         stopped = judge.judge(judge.scene_of(bed))
         assert {tuple(row.verdicts.values()) for row in stopped.rows if row.authority != "etcd"} == {("refused", "accepted", "accepted")}

@@ -109,8 +109,7 @@ def essence(option: dict[str, t.Any], suboptions: str) -> dict[str, t.Any]:
 
 def spec_of(module: Path) -> dict[str, t.Any]:
     """The module's argument spec; an action without a module behind it keeps its own."""
-    action = ROOT / "plugins" / "action" / module.name
-    kind = "action" if action.exists() else "modules"
+    kind = "modules" if "def argument_spec(" in module.read_text(encoding="utf-8") else "action"
     return importlib.import_module(f"{PACKAGE}.{kind}.{module.stem}").argument_spec()
 
 

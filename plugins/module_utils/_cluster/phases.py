@@ -81,6 +81,8 @@ ROTATION = (
     Phase("distrust", "control planes trust the new generation alone", CONTROL_PLANE, (NEW,), (SERVICE_ACCOUNTS, SECRET_TOKENS)),
     Phase("distrust-clients", "nodes, workloads and objects trust the new generation alone", CLIENTS, (NEW,), (PROJECTED_TOKEN,)),
 )
+# Before this phase nobody is hurt who trusts or presents the old generation alone; from it on, one after the other is.
+PREPARED_BEFORE = "serve"
 TOKEN_PHASES = (
     Phase("renew-tokens", "pods use tokens of the new key", presents=(POD_TOKEN,)),
     Phase("distrust-tokens", "API servers accept tokens of the new key alone", TOKENS, (NEW,)),

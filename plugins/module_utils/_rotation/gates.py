@@ -19,7 +19,7 @@ A gate is a list of expectations, each a dictionary with ``ask``:
 * ``carries``: what owners keep in objects ``name`` has the new generation wherever it has the old one, and, when ``last``, the old one
   nowhere but in the places ``kept``;
 * ``signed``: every bootstrap token that is to sign cluster-info has signed what it holds;
-* ``volumes``: every pod's volume with kube-root-ca.crt on the host holds exactly ``generations`` (of our authorities);
+* ``volumes``: every pod's volume with kube-root-ca.crt on the host holds ``generations`` (of our authorities), and no other if ``exact``;
 * ``known_nodes``: no node of the cluster is missing in ``nodes``;
 * ``renews``: the kubelet of each of ``nodes`` has renewed its node's lease since the first look;
 * ``tokens``: no pod's volume on the host holds a token of ``generations``, and it is ``until`` on the host's clock;
@@ -177,7 +177,8 @@ def _volumes(expectation: Expectation, observed: Observation) -> str:
     # A pod may project another CA under the same name; that is none of our authorities.
     ours = {path: {one for one in held if not one.startswith("unknown")} for path, held in sorted(observed["volumes"].items())}
     return next((f"{path} holds {', '.join(sorted(held)) or 'nothing we know'}, wanted {', '.join(sorted(wanted))}"
-                 for path, held in ours.items() if held != wanted and (held or not observed["volumes"][path])), "")
+                 for path, held in ours.items()
+                 if not (held == wanted if expectation["exact"] else held >= wanted) and (held or not observed["volumes"][path])), "")
 
 
 def _known_nodes(expectation: Expectation, observed: Observation) -> str:

@@ -20,7 +20,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import API_SERVER
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import Known, Result, authority_arguments, provision_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import authority_arguments, provision_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Known, Result
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import IDENTITY, SIGNER, Observation
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import Objects, in_use
 

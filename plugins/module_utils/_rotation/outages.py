@@ -41,7 +41,7 @@ def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, O
             text.append(f"phase {phase.name}: {kubelets} kubelets restart, {groups}; logs, exec and port-forward of a node's pods "
                         f"fail for up to about {KUBELET_SECONDS} s")
     if hasty and len(servers) > 1:
-        text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server may break off a request of a pod, which comes "
+        text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server may break off or refuse a request of a pod, which comes "
                     "through the service kubernetes, and which no drain command keeps away")
     if hasty and len(servers) > 1 and not care.drains:
         text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server loses 2 or 3 requests of a balancer's clients "

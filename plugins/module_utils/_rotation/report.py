@@ -16,9 +16,10 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import SIGNED_SECRETS, Objects, Stand
 
 
-def lines(plan: Plan, stands: t.Mapping[str, Stand]) -> list[str]:
+def lines(plan: Plan, stands: t.Mapping[str, Stand], back: bool = False) -> list[str]:
     """Return the plan: generations, then per phase and host every action with its reason, then the restarts in sum."""
-    text = [f"{name}: {stand.old} -> {stand.new}{' (pending, goes on)' if stand.pending else ''}" for name, stand in stands.items()]
+    pending = " (rolled back)" if back else " (pending, goes on)"
+    text = [f"{name}: {stand.old} -> {stand.new}{pending if stand.pending else ''}" for name, stand in stands.items()]
     restarts: collections.Counter[str] = collections.Counter()
     for number, (phase, todo) in enumerate(plan, 1):
         busy = {name: actions for name, actions in todo.items() if not actions.nothing}
@@ -53,6 +54,20 @@ def tokens_left(stands: t.Mapping[str, Stand], objects: Objects, knows_kubelets:
 def straggler_lines(stragglers: t.Sequence[t.Mapping[str, str]]) -> list[str]:
     """Return who is hurt once the old generation has gone, one a line; nothing where nobody is."""
     return [f"{len(stragglers)} to look after:", *(f"  {one['text']}" for one in stragglers)] if stragglers else []
+
+
+def accepted_lines(stragglers: t.Sequence[t.Mapping[str, str]], expression: str) -> list[str]:
+    """Return who is accepted to be hurt, and by which expression."""
+    return [f"accepted by {expression}: {len(stragglers)}", *(f"  {one['name']}" for one in stragglers)] if expression else []
+
+
+def go_on_lines(left: t.Sequence[t.Mapping[str, str]]) -> list[str]:
+    """Return how to go on where somebody is left; nothing where nobody is."""
+    if not left:
+        return []
+    return ["Look after them and run the same command again: it looks anew. To go on although they will be hurt, add",
+            """  -e '{"pki_rotate_accept": "[*]"}'""",
+            """or pick those that may be hurt, for example [?namespace=='dev'] or [?kind=='certificate'] (JMESPath over this report)."""]
 
 
 def proof(observed: t.Mapping[str, Observation], rotation: Rotation) -> dict[str, dict[str, dict[str, bool]]]:

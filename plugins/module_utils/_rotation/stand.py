@@ -8,6 +8,9 @@
 
 An authority is *steady* when everything uses its newest generation, else a rotation to the newest one is *pending*: it was
 minted by a run that has not ended yet. So a second new generation is never minted while one is pending.
+
+A pending rotation can be turned round: to roll back is to rotate from the newest generation to the one before, by the same phases,
+which leave alone what is there already. So every law of their order holds for the way back, too.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ class Stand(t.NamedTuple):
     new: str
     pending: bool
     age_days: float  # of the generation in use
+
+    def back(self) -> Stand:
+        """Return the stand of the way back."""
+        return self._replace(old=self.new, new=self.old)
 
 
 Objects = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]  # object -> place -> generations

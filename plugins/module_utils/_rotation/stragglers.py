@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM_FLAGS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.workloads import Workload
 
 CERTIFICATE = "certificate"
@@ -36,6 +37,7 @@ class Straggler(t.NamedTuple):
     owner: str
     reason: str
     remedy: str = ""  # where it differs from its kind's
+    namespace: str = ""  # where it is in one
 
     def told(self) -> dict[str, str]:
         """Return it as results tell it, with ``text`` for people."""
@@ -46,7 +48,21 @@ class Straggler(t.NamedTuple):
 
 def workload(one: Workload, reason: str = "") -> Straggler:
     """Return a workload that nothing restarts, with the reason if it is not the workload's own."""
-    return Straggler(WORKLOAD, one.label, f"service account {one.account}", reason or one.reason)
+    return Straggler(WORKLOAD, one.label, f"service account {one.account}", reason or one.reason, namespace=one.namespace)
+
+
+def weigh(found: t.Sequence[t.Mapping[str, str]], accepted: t.Any) -> tuple[list[t.Mapping[str, str]], list[t.Mapping[str, str]]]:
+    """Return who is left to be looked after, and who is accepted to be hurt.
+
+    :param found: stragglers as results tell them.
+    :param accepted: what an expression has picked out of *found*: a list of them, one of them, or nothing.
+    :raises PkiError: when it is something else.
+    """
+    picked = accepted if isinstance(accepted, list) else [accepted] if accepted else []
+    if any(one not in found for one in picked):
+        raise PkiError("accept", f"picks {picked!r}, which are no entries of the report",
+                       "make it return entries, such as [?namespace=='dev'] or [?kind=='certificate']")
+    return [one for one in found if one not in picked], [one for one in found if one in picked]
 
 
 class Issued(t.NamedTuple):

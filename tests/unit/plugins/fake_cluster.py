@@ -73,6 +73,11 @@ class FakeCluster:
         content = json.loads(stdin) if stdin else {}
         kind, name = words[:2] if words else (content["kind"].lower(), content["metadata"]["name"])
         namespace = flags.get("namespace", content.get("metadata", {}).get("namespace", ""))
+        if verb == "create":
+            if (kind, namespace, name) in self.objects:
+                raise ValueError(f'Error from server (AlreadyExists): {kind} "{name}" already exists')
+            self.objects[kind, namespace, name] = content
+            return json.dumps(content)
         if verb == "delete":
             del self.objects[kind, namespace, name]
             return ""

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION as PHASES
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.arguments import Arguments, phase_arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import phase_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import actions, predict
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 

@@ -117,7 +117,7 @@ def test_a_file_with_an_old_leaf_is_not_clean():
 
 
 def test_a_pod_may_have_a_foreign_ca_in_a_file_of_that_name():
-    wanted = {"ask": "volumes", "generations": [seen.OLD["kubernetes"], seen.NEW["kubernetes"]]}
+    wanted = {"ask": "volumes", "generations": [seen.OLD["kubernetes"], seen.NEW["kubernetes"]], "exact": True}
     foreign = "unknown sha256:00ff"
     assert gates.unmet([wanted], {"volumes": {"/db/ca.crt": [foreign]}}) == []
     assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [*wanted["generations"], foreign]}}) == []

@@ -10,6 +10,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments, gates, plan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import PUBLISHED_SECONDS, phase_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
@@ -30,8 +32,7 @@ def phases(rotation=seen.ROTATION, on=None):
 
 
 def at_start():
-    return arguments.Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION,
-                               seen.known(new=True), {})
+    return Arguments(ON, seen.CLUSTER, {name: seen.healthy(on) for name, on in ON.items()}, seen.ROTATION, seen.known(new=True), {})
 
 
 def restarts(todo):
@@ -95,7 +96,7 @@ def test_a_kubelet_that_is_older_than_what_a_rotation_wrote_is_restarted():
 
 def test_the_flags_that_a_window_sets_name_the_pair_that_is_there():
     args = at_start()
-    given = arguments.phase_arguments(args, ROTATION[0])["todo"]["cp1"]
+    given = phase_arguments(args, ROTATION[0])["todo"]["cp1"]
     assert given["flags"] == {"kube-controller-manager": {
         "--cluster-signing-cert-file": "/etc/kubernetes/pki/.rekey/kubernetes-ca.crt",
         "--cluster-signing-key-file": "/etc/kubernetes/pki/.rekey/kubernetes-ca.key"}}
@@ -106,7 +107,7 @@ def test_a_successor_names_whom_its_predecessor_names():
     there = seen.healthy(ON["cp1"])
     for pair in there["pairs"].values():
         pair.update(common_name="kept", organizations=["kept"], sans={"dns": ["kept.example.com"], "ip": [], "uri": []})
-    args = arguments.Arguments({"cp1": ON["cp1"]}, seen.CLUSTER, {"cp1": there}, seen.ROTATION, seen.known(new=True), {})
+    args = Arguments({"cp1": ON["cp1"]}, seen.CLUSTER, {"cp1": there}, seen.ROTATION, seen.known(new=True), {})
     staged = {one["name"]: one for one in arguments.stage_arguments(args)["stage"]["cp1"]["certificates"]}
     assert staged["apiserver-kubelet-client"]["organizations"] == ["kept"]
     assert "kept.example.com" in staged["apiserver"]["sans"]["dns"]
@@ -115,16 +116,17 @@ def test_a_successor_names_whom_its_predecessor_names():
 
 def test_pods_are_restarted_and_their_volumes_read_where_the_trust_of_nodes_changes():
     args = at_start()
-    marks = {phase.name: arguments.phase_arguments(args, phase)["workloads"] for phase in ROTATION}
+    marks = {phase.name: phase_arguments(args, phase)["workloads"] for phase in ROTATION}
     assert [name for name, mark in marks.items() if mark] == ["trust-clients", "distrust-clients"]
-    gate = arguments.phase_arguments(args, ROTATION[2])["todo"]["w1"]["gate"]
+    args.observed["cp1"]["bundles"]["kubernetes"].update(generations=[seen.OLD["kubernetes"], seen.NEW["kubernetes"]])
+    gate = phase_arguments(args, ROTATION[2])["todo"]["w1"]["gate"]
     wanted = next(one for one in gate if one["ask"] == "volumes")
     assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": wanted["generations"]}}) == []
     assert gates.unmet([wanted], {"volumes": {"/pod/ca.crt": [seen.OLD["kubernetes"]]}}) != []
 
 
 def given(phase, seen_there):
-    return arguments.phase_arguments(arguments.Arguments(ON, seen.CLUSTER, seen_there, seen.ROTATION, seen.known(new=True), {}), phase)
+    return phase_arguments(Arguments(ON, seen.CLUSTER, seen_there, seen.ROTATION, seen.known(new=True), {}), phase)
 
 
 def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_killed_run_has_done_the_rest():
@@ -139,9 +141,9 @@ def test_nodes_prove_what_volumes_hold_before_pods_are_restarted_even_where_a_ki
 def test_workers_come_in_groups_once_a_first_one_is_proved_and_control_planes_alone():
     on = {**ON, "cp2": kubeadm_host("cp2", "etcd", "kube_control_plane")}
     on |= {f"w{number}": kubeadm_host(f"w{number}", "kube_node") for number in range(1, 7)}
-    args = arguments.Arguments(on, seen.CLUSTER, {name: seen.healthy(one) for name, one in on.items()}, seen.ROTATION, seen.known(new=True),
+    args = Arguments(on, seen.CLUSTER, {name: seen.healthy(one) for name, one in on.items()}, seen.ROTATION, seen.known(new=True),
                                {}, nodes_at_a_time=3)
-    assert arguments.phase_arguments(args, ROTATION[2])["waves"] == [["cp1"], ["cp2"], ["w1"], ["w2", "w3", "w4"], ["w5", "w6"]]
+    assert phase_arguments(args, ROTATION[2])["waves"] == [["cp1"], ["cp2"], ["w1"], ["w2", "w3", "w4"], ["w5", "w6"]]
 
 
 def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_looks_into_logs():
@@ -152,15 +154,15 @@ def test_objects_of_others_are_carried_before_anybody_signs_anew_and_the_end_loo
         "trust": ["old", "new"], "trust-clients": ["old", "new"], "distrust-clients": ["new"]}
     last = found["distrust-clients"]
     assert last["objects"]["carry"]["uploaded_before"] == seen.WRITTEN
-    assert last["workloads_since"] == seen.WRITTEN + arguments.PUBLISHED_SECONDS
+    assert last["workloads_since"] == seen.WRITTEN + PUBLISHED_SECONDS
     assert {name: one["objects"]["quiet_since"] for name, one in found.items() if one["objects"]["quiet_since"]} == {
         "distrust-clients": seen.NOW}  # this run's first look is later than the control planes' last change
 
 
 def test_without_pods_no_log_is_looked_into_and_nobody_writes_trust_back_into_objects():
     on = {"n1": seen.host()}
-    args = arguments.Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
-    found = {phase.name: arguments.phase_arguments(args, phase)["objects"] for phase in ROTATION}
+    args = Arguments(on, seen.CLUSTER, {"n1": seen.healthy(on["n1"])}, seen.ROTATION, seen.known(new=True), {})
+    found = {phase.name: phase_arguments(args, phase)["objects"] for phase in ROTATION}
     assert found["distrust-clients"]["quiet_since"] == 0.0
     assert [name for name, one in found.items() if one["carry"]] == ["trust", "distrust-clients"]
 
@@ -191,7 +193,7 @@ def test_the_successor_of_a_kubelets_serving_certificate_keeps_every_name():
                     sans={"dns": ["w1.example.com"], "ip": ["192.0.2.9"], "uri": []})
     there["pairs"]["kubelet-client"].update(common_name="system:node:w1", organizations=["system:nodes"],
                                             sans={"dns": [], "ip": [], "uri": []})
-    args = arguments.Arguments({"w1": ON["w1"]}, seen.CLUSTER, {"w1": there}, seen.ROTATION, seen.known(new=True), {})
+    args = Arguments({"w1": ON["w1"]}, seen.CLUSTER, {"w1": there}, seen.ROTATION, seen.known(new=True), {})
     staged = {one["name"]: one for one in arguments.stage_arguments(args)["stage"]["w1"]["certificates"]}["kubelet-server"]
     assert staged["sans"] == {"dns": ["w1", "w1.example.com"], "ip": ["192.0.2.1", "192.0.2.9"], "uri": []}
     assert (staged["usages"], staged["store"]) == (["server_auth"], "kubelet")
@@ -215,7 +217,7 @@ def test_an_api_server_that_checks_kubelets_by_the_bundle_is_restarted_since_not
 
 def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_before_anything_is_distrusted():
     args = at_start()
-    asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "known_nodes"]
+    asked = {phase.name: [one for one in phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "known_nodes"]
              for phase in ROTATION}
     assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust-clients"]
     assert gates.unmet(asked["trust-clients"], {"nodes": ["cp1", "w1"]}) == []
@@ -224,7 +226,7 @@ def test_a_node_that_joins_during_the_run_unknown_to_the_inventory_stops_it_befo
 
 def test_kubelets_are_seen_as_clients_wherever_their_connections_are_new():
     args = at_start()
-    asked = {phase.name: [one for one in arguments.phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "renews"]
+    asked = {phase.name: [one for one in phase_arguments(args, phase)["objects"]["gate"] if one["ask"] == "renews"]
              for phase in ROTATION}
     assert [name for name, gate in asked.items() if gate] == ["trust-clients", "distrust", "distrust-clients"]
     assert gates.unmet(asked["distrust"], {"renewed": {"cp1": True, "w1": True, "w9": False}}) == []
@@ -236,7 +238,7 @@ def reloads_asked(before, minor=(1, 37), wanted=ROTATION[2]):
     args = at_start()
     args.observed["cp1"]["bundles"]["kubernetes"]["generations"] = [seen.OLD["kubernetes"], seen.NEW["kubernetes"]]  # since the phase trust
     args = args._replace(before=before, rotation=args.rotation._replace(minor=minor))
-    return arguments.phase_arguments(args, wanted)["reloads"]
+    return phase_arguments(args, wanted)["reloads"]
 
 
 def test_programs_that_count_what_they_read_are_asked_on_every_node_unless_the_run_came_too_late_to_know():

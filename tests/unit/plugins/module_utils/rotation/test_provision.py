@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
 FIRST, LATER, EXTERNAL = ("cluster_init",), (), ("external_ca",)
@@ -23,7 +24,7 @@ def host(more=(), layout="kubeadm"):
 def provision(on):
     observed = {on.name: {"pairs": {}, "copies": {}, "bundles": {}}}
     known = {name: facts for name, facts in seen.known().items() if name in seen.OLD.values()}
-    args = arguments.Arguments({on.name: on}, seen.CLUSTER, observed, seen.ROTATION, known, {})
+    args = Arguments({on.name: on}, seen.CLUSTER, observed, seen.ROTATION, known, {})
     return arguments.provision_arguments(args, seen.OLD)["provision"][on.name]
 
 

@@ -13,6 +13,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload i
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.checks import Look, problems
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import phase_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, predict, whole
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.stand import SIGNED_SECRETS, stands
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -29,8 +31,8 @@ def observed():
 
 
 def given(phase, rotation=seen.WITH_TOKENS, there=None):
-    args = arguments.Arguments(ON, seen.CLUSTER, there or observed(), rotation, seen.known(new=True), {})
-    return arguments.phase_arguments(args, PHASE[phase])
+    args = Arguments(ON, seen.CLUSTER, there or observed(), rotation, seen.known(new=True), {})
+    return phase_arguments(args, PHASE[phase])
 
 
 def test_the_key_goes_through_the_windows_that_are_there_and_one_more():
@@ -89,7 +91,7 @@ def test_every_host_with_pods_waits_at_once_before_the_first_window_of_the_last_
 
 
 def test_both_keys_come_as_canaries_to_api_servers_alone_and_with_the_first_phase():
-    args = arguments.Arguments(ON, seen.CLUSTER, observed(), ALONE, seen.known(new=True), {})
+    args = Arguments(ON, seen.CLUSTER, observed(), ALONE, seen.known(new=True), {})
     staged = arguments.stage_arguments(args)
     copies = {one["name"]: one for one in staged["stage"]["cp1"]["copies"]}
     assert set(copies) == {KEY, f"canary-{OLD}", f"canary-{NEW}"}
@@ -155,14 +157,14 @@ def test_a_foreign_public_key_matters_only_where_the_key_rotates(authorities, re
 
 
 def test_hosts_that_use_another_key_are_not_provisioned_over():
-    args = arguments.Arguments({"n1": seen.host()}, seen.CLUSTER, {"n1": seen.healthy(seen.host())}, seen.ROTATION,
+    args = Arguments({"n1": seen.host()}, seen.CLUSTER, {"n1": seen.healthy(seen.host())}, seen.ROTATION,
                                {**seen.known(), NEW: {**seen.known()[OLD]}}, {})
     with pytest.raises(PkiError, match="service-accounts: hosts use service-accounts/20250101T000000Z"):
         arguments.provision_arguments(args, AUTHORITIES)
 
 
 def test_a_host_is_provisioned_with_the_key_and_a_bundle_of_its_public_half():
-    args = arguments.Arguments({"n1": seen.host()}, seen.CLUSTER, {"n1": seen.healthy(seen.host())}, seen.ROTATION, seen.known(), {})
+    args = Arguments({"n1": seen.host()}, seen.CLUSTER, {"n1": seen.healthy(seen.host())}, seen.ROTATION, seen.known(), {})
     host = arguments.provision_arguments(args, AUTHORITIES)["provision"]["n1"]
     bundle = next(one for one in host["bundles"] if one["name"] == KEY)
     assert bundle == {"name": KEY, "path": "/k/service-accounts.pub", "certificates": [f"PEM of {OLD}"], "state": "exact",

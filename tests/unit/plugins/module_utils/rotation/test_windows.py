@@ -11,7 +11,9 @@ import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.windows import GRACEFUL
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import prove
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import arguments, outages
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import outages
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import phase_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.plan import Rotation, whole
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
@@ -50,8 +52,8 @@ def test_nothing_is_set_unasked_or_where_flags_are_not_known():
 
 def test_the_module_is_given_the_flags_beside_those_of_the_signer():
     on, there = cluster(WITHOUT, "cp1")
-    args = arguments.Arguments(on, seen.CLUSTER, there, ROTATE, seen.known(new=True), {})
-    given = arguments.phase_arguments(args, ROTATION[0])["todo"]["cp1"]
+    args = Arguments(on, seen.CLUSTER, there, ROTATE, seen.known(new=True), {})
+    given = phase_arguments(args, ROTATION[0])["todo"]["cp1"]
     assert given["flags"]["kube-apiserver"] == GRACEFUL
     assert set(given["flags"]) == {"kube-apiserver", "kube-controller-manager"}
 
@@ -92,8 +94,8 @@ def test_clients_come_back_in_every_window_and_everywhere_in_the_first_phase():
     on, there = cluster(WITHOUT, "cp1", "cp2")
     on["w1"] = kubeadm_host("w1", "kube_node")
     there["w1"] = seen.healthy(on["w1"])
-    args = arguments.Arguments(on, seen.CLUSTER, there, seen.ROTATION, seen.known(new=True), {})
-    found = {phase.name: [name for name, todo in arguments.phase_arguments(args, phase)["todo"].items() if todo["undrain"]]
+    args = Arguments(on, seen.CLUSTER, there, seen.ROTATION, seen.known(new=True), {})
+    found = {phase.name: [name for name, todo in phase_arguments(args, phase)["todo"].items() if todo["undrain"]]
              for phase in (ROTATION[0], ROTATION[1])}
     assert found == {"trust": ["cp1", "cp2"], "issue": []}
 
