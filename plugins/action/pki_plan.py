@@ -22,6 +22,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.argumen
     provision_arguments,
     stage_arguments,
 )
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.document import document
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments, runs_pods
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.joining import View, join_arguments
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.phase_arguments import phase_arguments
@@ -106,6 +107,7 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
     now, care = time.time(), outages.Care(given["drains"], given["nodes_at_a_time"])
     look = checks.Look(args.observed, given["observed_since"] or now, now, given["nodes"])
     phases = whole(args.on, args.observed, args.rotation, now) if wanted else []
+    whole_document = document(args, phases, {name: stand.pending for name, stand in wanted.items()}) if wanted else {}
     return {
         "nothing_to_do": not wanted,
         "steady": {name: {"generation": stand.old, "age_days": stand.age_days} for name, stand in where.items() if name not in wanted},
@@ -114,10 +116,11 @@ def _overview(args: Arguments, where: dict[str, Stand], wanted: dict[str, Stand]
         "stamp": datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
         "problems": checks.problems(args.on, look, args.known, wanted),
         "text": [*report.lines(phases, wanted, given["back"]), *report.tokens_left(wanted, args.objects, _knows_kubelets(args)),
-                 *outages.lines(phases, args.on, args.observed, care)],
+                 *outages.lines(phases, args.on, args.observed, care), *report.document_lines(whole_document)],
         "phases": [phase.name for phase in args.phases],
         "workloads": "kubernetes" in wanted and runs_pods(args.on.values()),
         "rotation": args.rotation.generations,
+        "document": whole_document,
         "prepared_before": PREPARED_BEFORE,
         "fingerprints": {name: args.known[name]["fingerprint_sha256"] for both in args.rotation.generations.values()
                          for name in both.values() if name in args.known},

@@ -98,7 +98,7 @@ class Account:
     def begin_phase(self, name: str) -> None:
         """End the phase before, if any, and begin this one."""
         self.end_phase()
-        self.phases.append({"name": name, "seconds": 0.0})
+        self.phases.append({"name": name, "seconds": 0.0, "hosts": {}})
         self._phase_started = self._clock()
 
     def end_phase(self) -> None:
@@ -107,9 +107,12 @@ class Account:
             self.phases[-1]["seconds"] = round(self._clock() - self._phase_started, 1)
             self._phase_started = None
 
-    def count_restarts(self, result: Result) -> None:
-        """Count new processes."""
-        self.restarts.update(one["name"] for one in result.get("results", []) if one["kind"] == "process")
+    def write_down(self, host: str, results: t.Iterable[Result]) -> None:
+        """Take in what was done on a host: what was written, by kind, and which processes are new."""
+        for one in results:
+            if one["changed"] and self.phases:
+                self.phases[-1]["hosts"].setdefault(host, {}).setdefault(one["kind"], []).append(one["name"])
+            self.restarts.update([one["name"]] * (one["kind"] == "process"))
 
     def summary(self) -> dict[str, t.Any]:
         """Return what has become known."""
@@ -213,7 +216,7 @@ class CallbackModule(CallbackBase):
         self._account.wait(result.task._uuid, host, seconds)
         self._account.version = found.get("observation", {}).get("version") or self._account.version
         if action == HOST and not result.task.check_mode:
-            self._account.count_restarts(found)
+            self._account.write_down(host, found.get("results", []))
         if seconds >= NOTABLE_SECONDS:
             self._say(f"  {host}: done after {seconds:.1f} s")
 

@@ -214,6 +214,10 @@ prepared_before:
   returned: when O(purpose=rotate)
   type: str
   sample: serve
+document:
+  description: The plan for programs, as C(docs/plan.schema.json) describes it. Empty when nothing is to do.
+  returned: when O(purpose=rotate)
+  type: dict
 fingerprints:
   description: Generation to the SHA-256 of its certificate or public key, of those in the rotation that are made already.
   returned: when O(purpose=rotate)

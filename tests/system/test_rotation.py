@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import typing as t
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import judge
@@ -26,6 +28,7 @@ from loopback_rotation import LeaveOut, begin, boot, kill
 from plays import Play, changes, extra
 
 AGAIN = {"pki_rotate_again": True}
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "plan.schema.json"
 LIVE = {"pki_rotate_authorities": ["kubernetes", "front-proxy"]}
 
 
@@ -70,10 +73,32 @@ def test_provisioning_again_changes_nothing(bed: Bed, play: Play) -> None:
     assert on_disk(bed) == before
 
 
-def test_check_mode_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, play: Play) -> None:
+def actions_planned(phases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Return, by phase and host, what a plan says will be written and restarted."""
+    return {phase["name"]: {name: {kind: sorted(one[kind]) for kind in ("bundles", "certificates", "copies", "restarts") if one[kind]}
+                            for name, one in phase["hosts"].items()} for phase in phases}
+
+
+def actions_taken(phases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Return the same of what the callback saw done. A phase's canaries are no part of a plan."""
+    kinds = {"bundle": "bundles", "certificate": "certificates", "copy": "copies", "process": "restarts"}
+    found = {phase["name"]: {name: {kinds[kind]: sorted(one for one in names if not one.startswith("canary-"))
+                                    for kind, names in one.items()} for name, one in phase["hosts"].items()} for phase in phases}
+    return {phase: {name: {kind: names for kind, names in one.items() if names} for name, one in hosts.items()}
+            for phase, hosts in found.items()}
+
+
+@pytest.fixture(name="plan_file", scope="module")
+def fixture_plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the plan is written before the rotation, which is compared with it afterwards."""
+    return tmp_path_factory.mktemp("plan") / "plan.json"
+
+
+def test_the_plan_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, play: Play, plan_file: Path) -> None:
     files, ids = on_disk(bed), process_ids(bed, *(process for host in topology.HOSTS for process in host.processes))
-    played = play(playing.ROTATE, "--check", **AGAIN)
+    played = play("rekey.kubernetes.plan", pki_rotate_plan_file=str(plan_file), **AGAIN)
     said = played.log.read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(plan_file.read_text(encoding="utf-8")), json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert "phase 1 of 6, trust: control planes trust both generations" in said
     assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
     assert on_disk(bed) == files
@@ -109,7 +134,7 @@ def published_authority(bed: Bed, folder: Path) -> str:
     return base64.b64decode(data).decode()
 
 
-def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, play: Play, tmp_path: Path) -> None:
+def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, play: Play, plan_file: Path, tmp_path: Path) -> None:
     keys_before, transfers_before = key_lines(bed), leadership_transfers(bed)
     publish_cluster_info(bed, tmp_path)
     with playing.load(bed, tmp_path) as finish:
@@ -124,6 +149,9 @@ def test_all_authorities_rotate_under_load_without_a_failed_request(bed: Bed, pl
     assert judge_openssl.fingerprints(published_authority(bed, tmp_path)) == [judge_openssl.fingerprint(newest.pem)]
     # One window in which trust comes and one in which it goes, on each host.
     assert {name: played.summary["restarts"][name] for name in ("etcd", "kube-apiserver")} == {"etcd": 6, "kube-apiserver": 6}
+    planned = json.loads(plan_file.read_text(encoding="utf-8"))
+    assert actions_taken(played.summary["phases"]) == actions_planned(planned["phases"])
+    assert planned["restarts"] == played.summary["restarts"]
     # The leader's host comes last: each row of windows moves the leadership once.
     assert leadership_transfers(bed) - transfers_before == 2
     said = played.log.read_text(encoding="utf-8")

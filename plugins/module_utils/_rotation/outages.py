@@ -24,9 +24,7 @@ class Care(t.NamedTuple):
 
 
 def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, Observation], care: Care) -> list[str]:
-    """Return a sentence for each API server's window, for the kubelets' restarts, and for what both cost.
-
-    """
+    """Return a sentence for each API server's window, for the kubelets' restarts, and for what both cost."""
     servers = [name for name, one in on.items() if API_SERVER in one.components]
     graceful = {name: not lacks_graceful(observed[name]) for name in servers}
     text, hasty = [], set()
@@ -41,8 +39,8 @@ def lines(plan: Plan, on: t.Mapping[str, hosts.Host], observed: t.Mapping[str, O
             text.append(f"phase {phase.name}: {kubelets} kubelets restart, {groups}; logs, exec and port-forward of a node's pods "
                         f"fail for up to about {KUBELET_SECONDS} s")
     if hasty and len(servers) > 1:
-        text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server may break off or refuse a request of a pod, which comes "
-                    "through the service kubernetes, and which no drain command keeps away")
+        text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server may break off or refuse a request of a pod, which "
+                    "comes through the service kubernetes, and which no drain command keeps away")
     if hasty and len(servers) > 1 and not care.drains:
         text.append(f"{', '.join(sorted(hasty))}: stopped without {DELAY} an API server loses 2 or 3 requests of a balancer's clients "
                     "(set pki_rotate_drain_command; pki_rotate_graceful_shutdown mends it from the second window on)")

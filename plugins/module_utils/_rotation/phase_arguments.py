@@ -56,7 +56,7 @@ def phase_arguments(args: Arguments, phase: Phase) -> Result:
                         # In the first phase everywhere: a run that was cut short may have left a host without clients.
                         "undrain": todo[name].window or (first and API_SERVER in on.components)}
                  for name, on in args.on.items()},
-        "waves": _waves(args, todo, proves_all=first or last or POD_TOKEN in phase.presents or any(
+        "waves": waves_of(args, todo, proves_all=first or last or POD_TOKEN in phase.presents or any(
             _volumes(on, phase, expected, args) for on in args.on.values())),
         "objects": object_arguments(args, phase, expected),
         "workloads": _workloads(args, phase, expected),
@@ -137,7 +137,7 @@ def _moves(on: hosts.Host, done: Actions) -> Result:
     return {"moves": moves, "flags": {**flags, **done.flags}}
 
 
-def _waves(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:
+def waves_of(args: Arguments, todo: t.Mapping[str, Actions], proves_all: bool) -> list[list[str]]:
     """Return groups of hosts, each brought to the phase and proved before the next.
 
     Hosts with restarts come one at a time, all others together with the last of them. A worker's restart takes nothing from other nodes,

@@ -31,6 +31,18 @@ def lines(plan: Plan, stands: t.Mapping[str, Stand], back: bool = False) -> list
     return [*text, f"restarts in all: {total}"]
 
 
+def document_lines(document: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what the plan's document tells besides: how long it will take, which leaves are made anew, and what nobody looks after."""
+    if not document:
+        return []
+    minutes = document["seconds"] / 60
+    leaves = collections.Counter(one["name"] for one in document["certificates"])
+    listed = ", ".join(f"{name} {count}x" for name, count in sorted(leaves.items()))
+    return [f"new leaves, each valid for {document['certificates'][0]['validity']}: {listed}"] * bool(leaves) + [
+        f"expected time: about {minutes:.0f} min, as measured on small machines, and the workloads' rolling updates besides",
+        "not covered, look after it yourself:", *(f"  {one}" for one in document["not_covered"])]
+
+
 def tokens_left(stands: t.Mapping[str, Stand], objects: Objects, knows_kubelets: bool) -> list[str]:
     """Tell of the tokens that no run makes anew, where the service accounts' key rotates.
 

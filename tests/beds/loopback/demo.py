@@ -74,7 +74,7 @@ def summary(rotation: t.Mapping[str, t.Any], load: t.Mapping[str, t.Any], judged
         "direct_requests_failed": {name: {key: seen[key] for key in ("requests", "failed", "seconds_away")}
                                    for name, seen in load["direct"].items()},
         "restarts": rotation["restarts"],
-        "phases": rotation["phases"],
+        "phases": [{key: phase[key] for key in ("name", "seconds")} for phase in rotation["phases"]],
         "old_generation_refused": judged.per_endpoint(lambda row: row.others_refused),
         "new_generation_accepted": judged.per_endpoint(lambda row: row.newest_accepted),
     }

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the rekey.kubernetes authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan as a document: it has the form that its schema promises, and says of every phase what the plan does in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import plan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.document import document
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation.test_kubeadm import ON as KUBEADM
+
+SCHEMA = json.loads((Path(__file__).parents[5] / "docs" / "plan.schema.json").read_text(encoding="utf-8"))
+REST = {"nothing_to_do": False, "problems": [], "stragglers": [], "workloads": [], "text": []}
+SYSTEMD = {name: seen.host(name) for name in ("n1", "n2", "n3")}
+
+
+def made(on, rotation=seen.ROTATION, **flags):
+    """Return the document and the plan that it tells of."""
+    observed = {name: seen.healthy(host) for name, host in on.items()}
+    for one in observed.values():
+        one["processes"].get("kube-apiserver", {}).update(flags=flags)
+    args = Arguments(on, seen.CLUSTER, observed, rotation, seen.known(new=True), {})
+    phases = plan.whole(on, observed, rotation, seen.NOW)
+    return document(args, phases, dict.fromkeys(rotation.generations, False)), phases
+
+
+@pytest.mark.parametrize("on", [SYSTEMD, KUBEADM], ids=["systemd", "kubeadm"])
+def test_it_has_the_form_that_the_schema_promises(on):
+    found, _phases = made(on)
+    jsonschema.validate({**found, **REST}, SCHEMA)
+    jsonschema.validate({**REST, "nothing_to_do": True}, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**found, **REST, "surprise": 1}, SCHEMA)
+
+
+@pytest.mark.parametrize("on", [SYSTEMD, KUBEADM], ids=["systemd", "kubeadm"])
+def test_it_says_what_every_phase_does(on):
+    found, phases = made(on)
+    for told, (phase, todo) in zip(found["phases"], phases, strict=True):
+        assert told["name"] == phase.name
+        assert {name: (set(one["bundles"]), one["certificates"], set(one["restarts"])) for name, one in told["hosts"].items()} == {
+            name: (set(one.bundles), one.leaves, {restart.process for restart in one.restarts})
+            for name, one in todo.items() if not one.nothing}
+    assert {one["name"] for one in found["certificates"]} >= {"apiserver", "etcd-server", "front-proxy-client"}
+    assert found["restarts"]["etcd"] == 2 * sum("etcd" in host.components for host in on.values())
+
+
+def test_its_seconds_are_those_of_its_windows():
+    found, _phases = made(SYSTEMD)
+    seconds = {phase["name"]: phase["seconds"] for phase in found["phases"]}
+    assert seconds["trust"] == seconds["distrust"] > seconds["issue"] > seconds["serve"] > 0
+    assert found["seconds"] == sum(seconds.values())
+
+
+def test_an_api_server_that_gets_its_shutdown_flags_is_away_for_longer_only_once():
+    on = {"cp1": KUBEADM["cp1"]}
+    found, _phases = made(on, seen.ROTATION._replace(graceful=True), **{"--secure-port": "6443"})
+    away = [one["api_server_away_seconds"] for phase in found["phases"] for one in phase["hosts"].values() if one["window"]]
+    assert len(away) == 2
+    assert away[0] > away[1] > 0
