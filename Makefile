@@ -52,7 +52,7 @@ KUBEADM_TESTS := REKEY_KUBEADM_BED=$${REKEY_KUBEADM_BED:-9} $(IN_VENV) $(VENV)/b
 NODES_IF_ROOT := @[[ $$(id -u) -ne 0 ]] || $(MAKE) nodes
 
 .PHONY: help venv programs balancer lint types unit unit-minimum unit-oldest docs-check build sanity integration integration-oldest \
-	next-core molecule molecule-kubeadm rotation-test kubeadm-catalogue kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status \
+	next-core molecule molecule-kubeadm rotation-test chaos kubeadm-catalogue kubeadm-test kubeadm-test-all up status down nodes kubeadm-up kubeadm-status \
 	kubeadm-down demo bench \
 	test test-next test-all clean clean-cache
 
@@ -145,6 +145,9 @@ demo: venv balancer ## bring up a control plane, rotate its three CAs under load
 rotation-test: venv balancer ## the rotation on the loopback bed, judged by an independent client
 	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rotation.py tests/system/test_recovery.py
 
+chaos: venv balancer ## rotations killed at every task, at random moments, and once, each started anew until it ends; takes most of an hour
+	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/chaos.py $(WAYS)
+
 kubeadm-catalogue: venv programs ## our tables against what kubeadm itself makes, for every supported version
 	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_kubeadm_catalogue.py
 
@@ -167,7 +170,7 @@ test-next: # what differs with another ansible-core, the rotation too
 
 test-all: ## test, then again with the current stable ansible-core, the rotation too
 	@$(FOUND_PYTHON) tests/tools/steps.py --together integration-oldest $(filter-out next-core,$(TOGETHER)) \
-		--alone $(ALONE) molecule molecule-kubeadm kubeadm-test-all
+		--alone $(ALONE) molecule molecule-kubeadm kubeadm-test-all chaos
 	@tests/tools/next_core.sh test-next
 
 clean: ## remove what runs have left in the tree

@@ -207,6 +207,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import (
     batch_files,
     bundles,
     commands,
+    files,
     key_copy,
     leaf_batch,
     leaf_stores,
@@ -330,6 +331,8 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     proof = prove.until_seen(eye, wanted, params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
         shutil.rmtree(on.state_dir, ignore_errors=True)
+        for directory in hosts.directories(on):
+            files.sweep(directory)
     if processes:
         proof = proof._replace(waited=time.monotonic() - begun)
     return {"results": [*written.results, *processes], "diff": written.diffs, "unmet": proof.unmet,

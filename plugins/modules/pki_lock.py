@@ -34,6 +34,7 @@ options:
   path:
     description:
       - The file that is the lock, in a directory that exists. Exclusive with O(kubeconfig).
+      - Whoever has taken it is alone there, so temporary files that a run which was killed has left in that directory are removed then.
     type: path
   kubeconfig:
     description:
@@ -104,9 +105,11 @@ held_by:
 
 import datetime
 import json
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rekey.kubernetes.plugins.module_utils._edges import files
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.commands import runner
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.kubectl import Kubectl
 from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.locks import FileLock, LeaseLock, Lock
@@ -159,6 +162,8 @@ def carry_out(module: AnsibleModule, lock: Lock, found: Holder | None, ours: Hol
         lock.drop()
     else:
         lock.write(ours, found)
+        if params["path"]:
+            files.sweep(os.path.dirname(params["path"]))
     if params["journal"]:
         write_down(params, ours, "ends" if params["state"] == "absent" else "begins" if found is None else "begins in place of another run")
     return True

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
+TEMPORARY = ".rekey-"  # how the names of files begin that are being written
 KEY_MODE = 0o600
 CERTIFICATE_MODE = 0o644
 
@@ -90,7 +91,7 @@ def write(target: Target, content: bytes, item: str = "") -> None:
     """
     uid, gid = _kept_ids(target, item)
     directory = os.path.dirname(target.path) or "."
-    descriptor, temporary = tempfile.mkstemp(prefix=".rekey-", dir=directory)
+    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
@@ -165,6 +166,20 @@ def remove(path: str) -> bool:
         return False
     sync_directory(os.path.dirname(path) or ".")
     return True
+
+
+def sweep(directory: str) -> None:
+    """Remove what a writer that was killed has left in a directory and below it. Nobody may be writing there meanwhile.
+
+    :raises PkiError: where it cannot be removed.
+    """
+    for folder, _folders, names in os.walk(directory):
+        for name in names:
+            if name.startswith(TEMPORARY):
+                try:
+                    remove(os.path.join(folder, name))
+                except OSError as exc:
+                    raise PkiError("", f"{os.path.join(folder, name)}: cannot be removed: {exc.strerror}", "check owner and mount") from exc
 
 
 def _ids(target: Target, item: str) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class FileLock:
             files.write(files.Target(self.place, files.KEY_MODE), content)
             return
         try:
-            with tempfile.NamedTemporaryFile(prefix=".rekey-", dir=os.path.dirname(self.place)) as made:
+            with tempfile.NamedTemporaryFile(prefix=files.TEMPORARY, dir=os.path.dirname(self.place)) as made:
                 made.write(content)
                 made.flush()
                 os.link(made.name, self.place)

@@ -95,6 +95,14 @@ def test_the_file_is_nobody_elses_to_read_and_nothing_is_left_beside_it(capsys, 
     assert (tmp_path / "rotation.lock").stat().st_mode & 0o777 == 0o600
 
 
+def test_whoever_takes_it_removes_what_a_killed_run_has_left(capsys, tmp_path):
+    (tmp_path / "etcd").mkdir()
+    for left in (tmp_path / ".rekey-abc", tmp_path / "etcd" / ".rekey-def", tmp_path / "etcd" / "kept.key"):
+        left.write_text("half a key", encoding="utf-8")
+    Place(capsys, path=str(tmp_path / "rotation.lock")).ask(ALICE)
+    assert sorted(path.name for path in tmp_path.glob("**/*") if path.is_file()) == ["kept.key", "rotation.lock"]
+
+
 def test_the_journal_says_who_when_and_what(capsys, tmp_path):
     place = Place(capsys, path=str(tmp_path / "rotation.lock"), journal=str(tmp_path / "journal"))
     place.ask(ALICE, note={"stands_at": "trust"})
