@@ -120,7 +120,8 @@ options:
     default: []
   remove_canaries:
     description:
-      - Whether to remove the canaries of the host once all that is expected was seen.
+      - Whether to remove what only a rotation needs, once all that is expected was seen. That is the canaries, keys that were requested and
+        not used, superseded pairs of the kubelet, and temporary files that a killed run has left.
     type: bool
     default: false
   scan:
@@ -223,6 +224,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._edges.observe im
 from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 from ansible_collections.rekey.kubernetes.plugins.module_utils._host_argument_spec import host_argument_spec
 from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.generations import Generations
+from ansible_collections.rekey.kubernetes.plugins.module_utils._x509.items import PENDING
 
 Options = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
@@ -309,6 +311,15 @@ def carry_out(params: Options, on: hosts.Host, manager: services.Manager,
     return written, [_result("process", one) for one in started]
 
 
+def clear_up(on: hosts.Host) -> None:
+    """Remove what only a rotation needs: canaries, keys that were requested and not used, what a killed writer has left."""
+    shutil.rmtree(on.state_dir, ignore_errors=True)
+    for pair in hosts.pairs(on).values():
+        files.remove(f"{pair.key_path}{PENDING}")
+    for directory in hosts.directories(on):
+        files.sweep(directory)
+
+
 def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
     """Write, restart and prove; return the module's answer."""
     params, manager_options, execute = module.params, module.params["manager"], commands.runner(module)
@@ -330,9 +341,7 @@ def run(module: AnsibleModule, on: hosts.Host) -> dict[str, t.Any]:
                           params["look_at"] == "everything")
     proof = prove.until_seen(eye, wanted, params["timeout"])
     if params["remove_canaries"] and not proof.unmet:
-        shutil.rmtree(on.state_dir, ignore_errors=True)
-        for directory in hosts.directories(on):
-            files.sweep(directory)
+        clear_up(on)
     if processes:
         proof = proof._replace(waited=time.monotonic() - begun)
     return {"results": [*written.results, *processes], "diff": written.diffs, "unmet": proof.unmet,
