@@ -130,6 +130,12 @@ def test_restarts_are_counted_and_written_files_are_not(rotation: Run) -> None:
     assert rotation.summary["restarts"] == {"etcd": 1, "kube-apiserver": 1}
 
 
+def test_what_was_done_is_written_down_by_phase_host_and_kind(rotation: Run) -> None:
+    first, second = (phase["hosts"] for phase in rotation.summary["phases"])
+    assert first["a"]["process"] == ["etcd", "kube-apiserver"]
+    assert second == {}
+
+
 def test_version_proof_and_changes_are_written_down(rotation: Run) -> None:
     assert rotation.summary["kubernetes_version"] == "v1.37.2"
     assert rotation.summary["old_generation_refused"] == {"a/etcd": {"etcd": True}, "a/kube-apiserver": {"kubernetes": False}}

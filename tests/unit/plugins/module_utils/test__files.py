@@ -236,3 +236,19 @@ def test_removing_says_whether_there_was_a_file(path):
     put(path, OLD, 0o600)
     assert files.remove(path) is True
     assert not os.path.exists(path)
+
+
+def test_sweeping_removes_what_a_killed_writer_has_left_and_nothing_else(tmp_path, monkeypatch):
+    (tmp_path / "pki").mkdir()
+    target = str(tmp_path / "pki" / "a.key")
+    files.write(files.Target(target, 0o600), OLD)
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "rename", lambda *_paths: os._exit(9))
+        child = os.fork()
+        if child == 0:
+            files.write(files.Target(target, 0o600), NEW)
+        os.waitpid(child, 0)
+    assert len(os.listdir(tmp_path / "pki")) == 2, "the writer has left its temporary file"
+    files.sweep(str(tmp_path))
+    assert os.listdir(tmp_path / "pki") == ["a.key"]
+    assert files.read(target) == OLD
