@@ -145,7 +145,8 @@ demo: venv balancer ## bring up a control plane, rotate its three CAs under load
 rotation-test: venv balancer ## the rotation on the loopback bed, judged by an independent client
 	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rotation.py tests/system/test_recovery.py
 
-chaos: venv balancer ## rotations killed at every task, at random moments, and once, each started anew until it ends; takes most of an hour
+chaos: venv balancer ## rollbacks from every phase; rotations killed at every task, at random moments, and once, until they end (most of an hour)
+	$(IN_VENV) $(VENV)/bin/python -m pytest tests/system/test_rollbacks.py
 	$(IN_VENV) $(VENV)/bin/python tests/beds/loopback/chaos.py $(WAYS)
 
 kubeadm-catalogue: venv programs ## our tables against what kubeadm itself makes, for every supported version
