@@ -13,7 +13,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import h
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, phases_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps, plan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_change, model_steps, plan
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
@@ -53,7 +53,7 @@ def planned(on, minor, authorities, flags=True):
         done = todo["n1"]
         # Of the copies that a phase installs only these two are read by a process.
         signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home),
-                  SERVICE_ACCOUNTS: SERVICE_ACCOUNTS in done.copies}
+                  model.SIGNER_KEY: model.SIGNER in done.home, SERVICE_ACCOUNTS: SERVICE_ACCOUNTS in done.copies}
         written = {f"bundle {name}" for name in done.bundles} | {*done.leaves} | {name for name, moves in signer.items() if moves}
         found[phase.name] = (written, {one.process for one in done.restarts})
     return found
@@ -62,9 +62,9 @@ def planned(on, minor, authorities, flags=True):
 def modelled(on, minor, authorities, flags=True):
     """Return, by phase, the model's steps on the host."""
     cluster = model.Cluster((on,), minor, flags=flags)
-    settled, found = model.settled_at_start(cluster, authorities), {}
+    settled, found = model_change.settled_at_start(cluster, authorities), {}
     for phase in phases_of(authorities):
-        change = model.change_of(phase, cluster, authorities, settled)
+        change = model_change.change_of(phase, cluster, authorities, settled)
         found[phase.name] = model_steps.host_steps(on, change)
         settled = change.wanted
     return found
@@ -93,7 +93,8 @@ def kind(step):
         return step.verb
     file, = step.what
     copies = dict.fromkeys((model.SIGNER, SERVICE_ACCOUNTS), "copies")
-    return {**copies, model.SIGNER_PLACE: "flags"}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
+    moves = {model.SIGNER_KEY: "moves", model.SIGNER_PLACE: "flags"}
+    return {**copies, **moves}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
 
 
 class Recorder:
