@@ -105,7 +105,8 @@ def _after(held: Held, phase: Phase, inputs: t.Sequence[model.Input]) -> Held:
             written[key] = further(written[key], model.bundle(phase.trusts))
     written.update((one.key, NEW) for one in inputs if not one.side and _names(phase, one))
     if model.SIGNER_PLACE in written:
-        _move_signer(written, phase)
+        home = next(one.home for one in inputs if one.name == model.SIGNER)
+        _move_signer(written, phase, several=home is not None and len(held.written[home.key]) > 1)
     # What takes its files over by itself may take its time until a gate asks for them.
     late = {one.key for one in inputs if one.live and not _names(phase, one)}
     return Held(written, {key: values for key, values in held.loaded.items() if key in late and values})
@@ -123,11 +124,11 @@ def _trusted(held: Held, inputs: t.Sequence[model.Input]) -> list[tuple[str, Tru
     return [(one.key, _ROW[one.name], one.side) for one in inputs if one.side]
 
 
-def _move_signer(written: dict[str, t.Any], phase: Phase) -> None:
-    """Take the signing pair from its home while that holds two generations, and bring it back with the new one."""
+def _move_signer(written: dict[str, t.Any], phase: Phase, *, several: bool) -> None:
+    """Take the signing pair from its home while that holds several generations, and bring it back with the new one."""
     away = written[model.SIGNER_KEY] != NEW
     apart = written[model.SIGNER_PLACE] == model.APART
-    if phase.widens and away and not apart:
+    if phase.widens and (away or several) and not apart:
         written[model.SIGNER_PLACE] = model.APART
     if phase.narrows and (away or apart):
         # It comes home with the bundle there.
