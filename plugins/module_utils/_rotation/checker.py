@@ -22,7 +22,9 @@ import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, Phase
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_change import Change, Standing, change_of, settled_at_start
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import BEFORE, Actor, actors_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_world import (
     State,
@@ -37,6 +39,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_w
 
 END = "end"
 SIGNING_FILE = "signing file"  # of which a controller-manager accepts one that holds one certificate only
+# In which order what is left over is told: whatever else is signed hangs on the signer.
+_ORDER = {name: number for number, name in enumerate((model.SIGNER, *(row.name for row in TRUST)))}
 # An etcd member dials the other members' peer ports, never its own.
 _NEVER_TO_ITSELF = ("etcd-peer",)
 
@@ -76,6 +80,32 @@ class Walk(t.NamedTuple):
     states: int
 
 
+class Start(t.NamedTuple):
+    """Where a walk starts: how the hosts stand, what outlives the states before, and who is there that no phase reaches.
+
+    ``away``: hosts that stay as they stand. ``also``: actors that are no host, each with one stage.
+    """
+
+    standing: Standing
+    world: World
+    away: tuple[str, ...] = ()
+    also: tuple[Actor, ...] = ()
+
+
+class Walked(t.NamedTuple):
+    """One phase that was walked: its actors, the world in each state, by their positions, and the first violation."""
+
+    change: Change
+    actors: tuple[Actor, ...]
+    worlds: dict[tuple[int, ...], World]
+    broken: Violation | None
+
+    def gate(self) -> World:
+        """Return the world at the phase's gate."""
+        at, world = list(self.worlds.items())[-1]
+        return at_gate(world, state_at(self.actors, at), self.change)
+
+
 def check(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES) -> list[Violation]:
     """Return the first violation of the phase list, the one that needs the fewest steps; an empty list is the proof.
 
@@ -84,34 +114,47 @@ def check(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, aut
     return walk(phases, cluster, authorities).violations
 
 
-def walk(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES) -> Walk:
-    """Walk the list until something breaks; as ``check``, with the number of states."""
-    settled = model.settled_at_start(cluster, authorities)
-    world = world_at_start(authorities)
+def walk(phases: t.Sequence[Phase], cluster: model.Cluster = model.DEFAULT, authorities: t.Sequence[str] = AUTHORITIES,
+         start: Start | None = None) -> Walk:
+    """Walk the list until something breaks; as ``check``, with the number of states.
+
+    :param start: where to start, if not before a rotation.
+    """
+    start = start or start_of_rotation(cluster, authorities)
     states = 0
     for phase in (*phases, Phase(END, "the state that the last gate proves")):
-        change = model.change_of(phase, cluster, authorities, settled)
-        world, violations, visited = _walk_phase(change, world)
-        states += visited
-        if violations:
-            return Walk(violations, states)
-        settled = change.wanted
-    return Walk(_left_over(settled, world), states)
+        walked = walk_phase(phase, cluster, authorities, start)
+        states += len(walked.worlds)
+        if walked.broken:
+            return Walk([walked.broken], states)
+        start = start._replace(standing=walked.change.wanted, world=walked.gate())
+    return Walk(left_over(start), states)
 
 
-def _walk_phase(change: model.Change, world: World) -> tuple[World, list[Violation], int]:
-    """Walk one phase; return the world at its gate, the first violation and the number of states."""
-    actors = actors_of(change)
+def start_of_rotation(cluster: model.Cluster, authorities: t.Sequence[str]) -> Start:
+    """Return the start of a walk before a rotation."""
+    return Start(settled_at_start(cluster, authorities), world_at_start(authorities))
+
+
+def walk_phase(phase: Phase, cluster: model.Cluster, authorities: t.Sequence[str], start: Start) -> Walked:
+    """Walk one phase until something breaks."""
+    change = change_of(phase, cluster, authorities, start.standing, start.away)
+    actors = (*actors_of(change), *start.also)
     worlds: dict[tuple[int, ...], World] = {}
     for at in _positions(actors):
-        state = [(actor.name, actor.stages[step]) for actor, step in zip(actors, at)]
+        state = state_at(actors, at)
         before = [(number, (*at[:number], step - 1, *at[number + 1:])) for number, step in enumerate(at)]
         ways = [after_step(worlds[way], state[number][1].resets, change) for number, way in before if way in worlds]
-        worlds[at] = after_events(joined(ways or [world]), state, change)
+        worlds[at] = after_events(joined(ways or [start.world]), state, change)
         broken = _two_in_signing_file(state, change) or _broken_edge(state, worlds[at], change)
         if broken:
-            return world, [broken], len(worlds)
-    return at_gate(worlds[at], state, change), [], len(worlds)
+            return Walked(change, actors, worlds, broken)
+    return Walked(change, actors, worlds, None)
+
+
+def state_at(actors: t.Sequence[Actor], at: t.Sequence[int]) -> State:
+    """Return the state in which each actor stands at its position."""
+    return [(actor.name, actor.stages[step]) for actor, step in zip(actors, at)]
 
 
 def _positions(actors: t.Sequence[Actor]) -> list[tuple[int, ...]]:
@@ -120,7 +163,7 @@ def _positions(actors: t.Sequence[Actor]) -> list[tuple[int, ...]]:
     return sorted(whole, key=lambda at: (sum(at), [-step for step in at]))
 
 
-def _broken_edge(state: State, world: World, change: model.Change) -> Violation | None:
+def _broken_edge(state: State, world: World, change: Change) -> Violation | None:
     refusing = _refusing(state, world)
     presented: dict[str, list[tuple[str, str]]] = {}
     for row in change.rows:
@@ -147,7 +190,7 @@ def _refusing(state: State, world: World) -> dict[str, list[tuple[model.Bundle, 
     return found
 
 
-def _two_in_signing_file(state: State, change: model.Change) -> Violation | None:
+def _two_in_signing_file(state: State, change: Change) -> Violation | None:
     for name, stage in state:
         for value in stage.presents.get(model.SIGNER, ()):
             if not isinstance(value, str):
@@ -159,7 +202,7 @@ def _positions_of(state: State) -> tuple[tuple[str, str], ...]:
     return tuple((actor, stage.label) for actor, stage in state if stage.label != BEFORE)
 
 
-def _presented(presenter: str, state: State, world: World, change: model.Change) -> list[tuple[str, str]]:
+def _presented(presenter: str, state: State, world: World, change: Change) -> list[tuple[str, str]]:
     """Return every generation that the presenter may present in the state, and who presents it."""
     if presenter == model.SIGNED:
         return [(value, name) for name, stage in leaders(state, change) for value in stage.presents[model.SIGNER]]
@@ -167,14 +210,23 @@ def _presented(presenter: str, state: State, world: World, change: model.Change)
     return found + list(world.get(presenter, {}).items())
 
 
-def _left_over(settled: model.Settled, world: World) -> list[Violation]:
+def left_over(start: Start) -> list[Violation]:
     """Return the first thing that still presents or trusts the old generation: presenters first, then verifiers."""
-    held = [(name, value, holder) for name, values in world.items() for value, holder in values.items()]
-    everyone = [(name, value, "every host") for name, value in settled.items()] + held
-    for name, value, holder in everyone:
+    holders: dict[tuple[str, t.Any], list[str]] = {}
+    for host, held in start.standing.items():
+        for key, value in held.written.items():
+            holders.setdefault((key, value), []).append(host)
+    keys = [key for key, _value in holders]
+    held_by = [(name, value, "every host" if keys.count(name) == 1 else ", ".join(hosts)) for (name, value), hosts in holders.items()]
+    held_by += [(name, value, holder) for name, values in start.world.items() for value, holder in values.items()]
+    for name, value, holder in sorted(held_by, key=_told_first):
         if value == OLD:
             return [Violation(END, (), name, holder, OLD, "", "", ())]
-    for name, value, holder in everyone:
         if isinstance(value, tuple) and OLD in value:
             return [Violation(END, (), "", "", "", name, holder, value)]
     return []
+
+
+def _told_first(held: tuple[str, t.Any, str]) -> tuple[bool, bool, int]:
+    name, value, _holder = held
+    return name in model.UNREAD, not isinstance(value, str), _ORDER.get(name, len(_ORDER))

@@ -10,8 +10,7 @@ Nothing here is a certificate. A leaf is the generation that signed it (``"old"`
 (``("old", "new")``). What reads what comes from the tables of trust edges, the catalogue, the layouts and the reload table, so
 that a row added there is in the model at once.
 
-All hosts whose input of one name moves with the same side hold the same value whenever a gate holds; so a *settled* cluster is a
-mapping from the input's key to its value, and only inside a phase (``model_steps.py``) do hosts differ.
+What hosts hold is in ``model_change.py``, how they get there step by step in ``model_steps.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import LEAVES, SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.hosts import Host
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import SYSTEMD, Layout
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import (
@@ -28,14 +27,11 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases i
     POD_TOKEN,
     PROJECTED_TOKEN,
     SECRET_TOKENS,
-    Phase,
 )
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.reload import RELOAD, run_reason
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST, Trust
-from ansible_collections.rekey.kubernetes.plugins.module_utils._errors import PkiError
 
 Bundle = tuple[str, ...]
-Settled = dict[str, t.Any]  # the key of an input -> Bundle, generation, or the place of the signing pair
 
 # What can happen in any state. Each can be switched off, which shows what it is there for; a proof needs all of them.
 HALF_WAY = "a host dies between two steps of a phase, and comes back with what is written"
@@ -62,6 +58,8 @@ SIGNER = "signer"
 SIGNER_PLACE = "signer-flags"
 HOME = "home"  # in the bundle of the layout's copy, which then may hold one certificate only
 APART = "apart"
+SIGNER_KEY = "signer-home-key"  # at home the key is a file of its own, and may be of another generation than the bundle
+UNREAD = (SIGNER_PLACE, SIGNER_KEY)  # nobody presents these or trusts by them
 _SIGNER_ROW = ("kubernetes", "kube-controller-manager")
 _SIGNER_INPUTS = {SIGNER: "--cluster-signing-cert-file", SIGNER_PLACE: "flags"}
 # Who signs tokens with the service accounts' key, and the tokens that no process of the inventory's hosts reads.
@@ -90,42 +88,11 @@ class Input(t.NamedTuple):
     component: str  # "" for people and tools, which no run restarts
     file: str
     side: str  # whose phases move it; "" for presenters, which phases name
-    key: str  # under which a settled cluster keeps its value
+    key: str  # under which its host keeps its value
     live: bool  # the process takes a change over by itself
     restart: bool  # the run restarts the process when the input changes
     late: bool = True  # taking it over by itself may take until the gate
     home: Input | None = None  # the input from whose file it is read while it is at home there
-
-
-class Change(t.NamedTuple):
-    """One phase of a rotation of these authorities: the cluster, what is settled before it and what its gate will prove."""
-
-    phase: Phase
-    cluster: Cluster
-    authorities: tuple[str, ...]
-    rows: tuple[Trust, ...]  # the trust rows of the authorities
-    inputs: t.Mapping[str, tuple[Input, ...]]  # of each host
-    settled: Settled
-    wanted: Settled
-
-    def happens(self, what: str) -> bool:
-        """Say whether this may happen in any state."""
-        return what in self.cluster.happens
-
-    @property
-    def concerned(self) -> tuple[str, ...]:
-        """The names of the trust rows that the phase names."""
-        return tuple(row.name for row in self.rows if concerns(self.phase, row, row.side))
-
-
-def change_of(phase: Phase, cluster: Cluster, authorities: t.Sequence[str], settled: Settled) -> Change:
-    """Return the change that the phase makes.
-
-    :raises PkiError: where the phase names a presenter or a side that no table knows.
-    """
-    inputs = inputs_of_hosts(cluster, authorities)
-    wanted = _settled_after(settled, phase, [one for several in inputs.values() for one in several])
-    return Change(phase, cluster, tuple(authorities), rows_of(authorities), inputs, settled, wanted)
 
 
 def host_of(name: str, components: t.Sequence[str], layout: Layout = SYSTEMD) -> Host:
@@ -202,7 +169,8 @@ def _signer_inputs(host: Host, others: t.Sequence[Input], minor: tuple[int, int]
     if not copy.home:
         return [pair]
     bundle = next(name for name, row in hosts.bundles(host).items() if row.path == copy.home)
-    return [pair._replace(home=next(one for one in others if one.file == f"bundle {bundle}")), flags]
+    key = flags._replace(name=SIGNER_KEY, file=SIGNER_KEY, key=SIGNER_KEY, live=False, restart=False)
+    return [pair._replace(home=next(one for one in others if one.file == f"bundle {bundle}")), key, flags]
 
 
 def _token_signer_inputs(host: Host, minor: tuple[int, int], authorities: t.Sequence[str]) -> list[Input]:
@@ -228,44 +196,3 @@ def _input(name: str, component: str, loaded: str, file: str, minor: tuple[int, 
 def bundle(generations: t.Iterable[str]) -> Bundle:
     """Return the generations as a bundle, in the one order in which the model compares them."""
     return tuple(generation for generation in (OLD, NEW) if generation in set(generations))
-
-
-def settled_at_start(cluster: Cluster, authorities: t.Sequence[str]) -> Settled:
-    """Return the cluster before a rotation: everything is of the old generation."""
-    inputs = [one for several in inputs_of_hosts(cluster, authorities).values() for one in several]
-    settled: Settled = {row.name: (OLD,) for row in rows_of(authorities) if row.name not in (PODS, *PUBLISHED)}
-    settled.update((one.key, (OLD,)) for one in inputs if one.side)
-    settled.update((name, OLD) for name in presenters_of(authorities))
-    settled.update((one.key, HOME) for one in inputs if one.name == SIGNER_PLACE)
-    return settled
-
-
-def _settled_after(settled: Settled, phase: Phase, inputs: t.Sequence[Input]) -> Settled:
-    """Return the state that the phase's gate proves. What the phase does not name stays as it was."""
-    _check_names(phase)
-    wanted = dict(settled)
-    rows = {row.name: row for row in TRUST}
-    moved = [(row.name, row, row.side) for row in TRUST if row.name in settled]
-    moved += [(one.key, rows[one.name], one.side) for one in inputs if one.side]
-    wanted.update((key, bundle(phase.trusts)) for key, row, side in moved if concerns(phase, row, side))
-    wanted.update((name, NEW) for name in phase.presents if name in settled)
-    if SIGNER_PLACE in settled and (phase.widens or phase.narrows):
-        wanted[SIGNER_PLACE] = APART if phase.widens else HOME
-        wanted[SIGNER] = NEW if phase.narrows else wanted[SIGNER]  # it comes home with the bundle there
-    return wanted
-
-
-def concerns(phase: Phase, row: Trust, side: str) -> bool:
-    """Say whether the phase changes this trust where it moves with this side.
-
-    Our own lists name a side; for the lists of others a side may also be one component or one row of the trust table.
-    """
-    return any(phase.reaches(one) for one in (side, row.component, row.name))
-
-
-def _check_names(phase: Phase) -> None:
-    unknown = sorted(set(phase.presents) - set(presenters_of((*AUTHORITIES, SERVICE_ACCOUNTS))))
-    if unknown:
-        raise PkiError(f"phase {phase.name}", f"unknown presenter {', '.join(unknown)}", "use a name of the catalogue")
-    if phase.side and not any(concerns(phase, row, row.side) for row in TRUST):
-        raise PkiError(f"phase {phase.name}", f"unknown side {phase.side}", "use a side, component or row of the trust table")

@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import SERVICE_ACCOUNTS
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import OLD, POD_TOKEN, PROJECTED_TOKEN
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_change import Change, further
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_steps import Stage
 
 _WHO = {model.PODS: ("pod", "started"), PROJECTED_TOKEN: ("kubelet", "renewed tokens"), POD_TOKEN: ("pod", "read its token")}
@@ -47,13 +48,14 @@ def joined(worlds: t.Sequence[World]) -> World:
     return whole
 
 
-def after_step(world: World, resets: t.Mapping[str, t.Any], change: model.Change) -> World:
+def after_step(world: World, resets: t.Mapping[str, t.Any], change: Change) -> World:
     """Return the world after a step: pods restarted, nodes visited, the ConfigMap rewritten, or nothing of that."""
-    reset = {name: {} if value is None else {value: _visited(name, change.phase.name)} for name, value in resets.items()}
+    visited = {name: _visited(name, change.phase.name) for name in resets}
+    reset = {name: {further(held, value): visited[name] for held in world[name]} if value else {} for name, value in resets.items()}
     return {**world, **reset}
 
 
-def after_events(world: World, state: State, change: model.Change) -> World:
+def after_events(world: World, state: State, change: Change) -> World:
     """Add to the world all that may happen in the state: nodes join, kubelets renew, pods start, API servers publish."""
     leading = leaders(state, change)
     taken: dict[str, list[t.Any]] = {}
@@ -75,26 +77,30 @@ def after_events(world: World, state: State, change: model.Change) -> World:
     return world
 
 
-def at_gate(world: World, state: State, change: model.Change) -> World:
+def at_gate(world: World, state: State, change: Change) -> World:
     """Return the world once the phase's gate holds: each API server has published, every reader has what is published."""
     settled = dict(world)
     for name in model.PUBLISHED:
         if name in world:
-            whole = [generation for value in _written(name, state, change)[-1:] for generation in value]
+            whole = [generation for value in _written(name, state, change, last=True) for generation in value]
             settled[name] = {model.bundle((*value, *whole)): _holder(name, change.phase.name) for value in world[name]}
     return settled
 
 
-def _written(name: str, state: State, change: model.Change) -> list[model.Bundle]:
-    """Return what running API servers may add to the published bundle; the last of it is what the gate waits for."""
+def _written(name: str, state: State, change: Change, *, last: bool = False) -> list[model.Bundle]:
+    """Return what running API servers may add to the published bundle; of each the last is what the gate waits for."""
     source = model.PUBLISHED[name]
-    own = [value for actor, stage in state for value in stage.trusts.get(source, ())]
-    if change.happens(model.WRITE_BACK):
-        return own
-    return [value for value in own if value == change.wanted[source] != change.settled[source]]
+    found: list[model.Bundle] = []
+    for actor, stage in state:
+        own = stage.trusts.get(source, ())
+        if own and not change.happens(model.WRITE_BACK):
+            wanted = change.wanted[actor].written.get(source)
+            own = tuple(value for value in own if value == wanted != change.settled[actor].written[source])
+        found += own[-1:] if last else own
+    return found
 
 
-def leaders(state: State, change: model.Change) -> list[tuple[str, Stage]]:
+def leaders(state: State, change: Change) -> list[tuple[str, Stage]]:
     """Return the controller-managers that may lead: they publish the pods' trust, and sign."""
     running = [(name, stage) for name, stage in state if model.SIGNER in stage.presents]
     return running if change.happens(model.STANDBY) else running[:1]

@@ -136,7 +136,8 @@ def _copies(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
             continue
         new = rotation.names(row.authority, [NEW])[0]
         away = bool(row.home) and seen["home"] != new
-        if phase.widens and away and not seen["apart"] and row.name == SIGNER:
+        # A rollback may find its generation at home, beside the other one: a run that was killed has widened the bundle already.
+        if phase.widens and (away or _several(on, observed, row.home)) and not seen["apart"] and row.name == SIGNER:
             apart.append(row.name)
             reasons.append(f"{row.name}: signs from {row.home}, will sign from {row.public} while that holds two generations")
         if row.name in phase.presents or (phase.narrows and away):
@@ -145,6 +146,12 @@ def _copies(on: hosts.Host, observed: Observation, phase: Phase, rotation: Rotat
             home.append(row.name)
             reasons.append(f"{row.home_key}: of {seen['home'] or 'no known generation'}, will be of {new}")
     return install, tuple(apart), tuple(home)
+
+
+def _several(on: hosts.Host, observed: Observation, path: str) -> bool:
+    """Whether the bundle at the path holds several generations."""
+    return any(row.path == path and len(observed["bundles"][name]["generations"]) > 1 for name, row in hosts.bundles(on).items()
+               if name in observed["bundles"])
 
 
 def predict(on: hosts.Host, observed: Observation, done: Actions, rotation: Rotation, now: float) -> dict[str, t.Any]:

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_change, model_steps
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.checker import check
 
 
@@ -31,7 +31,7 @@ class Execution:
 
     def __init__(self, cluster, authorities, seed):
         self.cluster, self.authorities, self.chance = cluster, authorities, random.Random(seed)
-        self.settled = model.settled_at_start(cluster, authorities)
+        self.settled = model_change.settled_at_start(cluster, authorities)
         self.rows = {row.name: row for row in model.rows_of(authorities)}
         self.inputs = model.inputs_of_hosts(cluster, authorities)
         self.pods_of = {host.name: host.layout.static_pods for host in cluster.hosts}
@@ -39,7 +39,7 @@ class Execution:
         self.readers = {}
         for host, one in [(host, one) for host, inputs in self.inputs.items() for one in inputs]:
             self.readers.setdefault(one.name, []).append((host, one.component))
-        self.file = {(name, one.name): self.settled[one.key] for name, inputs in self.inputs.items() for one in inputs}
+        self.file = {(name, one.name): self.settled[name].written[one.key] for name, inputs in self.inputs.items() for one in inputs}
         self.loaded = dict(self.file)
         self.stopped, self.back = set(), set()  # by the run; come back since, because their host died
         self.nodes, self.pods = [], [(OLD,)] if model.PODS in self.rows else []
@@ -83,7 +83,7 @@ class Execution:
     def do(self, host, step, change):
         self.back = {one for one in self.back if one[0] != host}
         if step.verb == "write":
-            self.file.update(((host, one.name), change.wanted[one.key]) for one in self.inputs[host] if one.file in step.what)
+            self.file.update(((host, one.name), change.wanted[host].written[one.key]) for one in self.inputs[host] if one.file in step.what)
         if step.verb == "stop":
             self.stopped.update((host, component) for component in step.what)
         if step.verb == "start":
@@ -123,14 +123,18 @@ class Execution:
 
     def objects(self, change):
         """The steps of objects, nodes that joined, and pods, as (order, step): only cluster-info comes before nodes."""
-        concerned = {name for name, row in self.rows.items() if model.concerns(change.phase, row, row.side)}
+        concerned = {name for name, row in self.rows.items() if model_change.concerns(change.phase, row, row.side)}
         if model.CLUSTER_INFO in concerned:
-            yield 0, lambda: setattr(self, "info", change.wanted[model.CLUSTER_INFO])
-        if "kubernetes" in self.authorities and (concerned & {*model.NODE_TRUST} or model.NODE_LEAF in change.phase.presents):
-            yield 1, lambda: [node.update({name: change.wanted[name] for name in node}) for node in self.nodes]
+            yield 0, lambda: setattr(self, "info", change.wanted[model_change.OBJECTS].written[model.CLUSTER_INFO])
+        brought = {name: model.bundle(change.phase.trusts) for name in concerned & {*model.NODE_TRUST}}
+        brought.update({model.NODE_LEAF: NEW} if model.NODE_LEAF in change.phase.presents else {})
+        if "kubernetes" in self.authorities and brought:
+            yield 1, lambda: [node.update({name: model_change.further(node[name], held) for name, held in brought.items()})
+                              for node in self.nodes]
         if model.PODS in concerned:
             # Where no controller-manager runs, what one has published is still there; no phase moves that and the pods.
-            roots = self.values(model.ROOT_CA) or [("ConfigMap", self.settled[model.ROOT_CA])]
+            roots = self.values(model.ROOT_CA) or [("ConfigMap", held.written[model.ROOT_CA])
+                                                   for held in self.settled.values() if model.ROOT_CA in held.written]
             yield 1, lambda: setattr(self, "pods", [self.chance.choice(roots)[1] for _pod in self.pods])
         if concerned & {*self.published} and change.phase.trusts == (NEW,):
             yield 1, lambda: self.published.update(dict.fromkeys(concerned & {*self.published}, (NEW,)))
@@ -138,7 +142,7 @@ class Execution:
     def fails(self, phases):
         """Run the list; say whether an edge was broken on the way or something old is left at the end."""
         for phase in phases:
-            change = model.change_of(phase, self.cluster, self.authorities, self.settled)
+            change = model_change.change_of(phase, self.cluster, self.authorities, self.settled)
             todo = [(1, [(host.name, step) for step in model_steps.host_steps(host, change)]) for host in self.cluster.hosts]
             todo += [(order, [step]) for order, step in self.objects(change)]
             while any(steps for _order, steps in todo):
@@ -154,7 +158,8 @@ class Execution:
             self.gate(change)
             if self.broken():
                 return True
-        held = [*self.settled.values(), *self.pods, *self.published.values(), *(value for node in self.nodes for value in node.values())]
+        held = [value for host in self.settled.values() for value in host.written.values()]
+        held += [*self.pods, *self.published.values(), *(value for node in self.nodes for value in node.values())]
         return any(value == OLD or OLD in value for value in held)
 
     def is_worker(self, steps):

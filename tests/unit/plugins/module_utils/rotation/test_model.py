@@ -11,7 +11,7 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogu
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.layouts import KUBEADM, SYSTEMD
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, Phase
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import CONTROL_PLANE
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_change, model_steps
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.checker import check
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model import Cluster, cluster_of, host_of
 
@@ -100,7 +100,7 @@ def test_a_lone_etcd_member_has_no_peer():
 
 def steps_of(phase, host="n1", authorities=AUTHORITIES, layout=SYSTEMD, flags=False):
     cluster = cluster_of(2, layout=layout)._replace(flags=flags)
-    change = model.change_of(phase, cluster, authorities, model.settled_at_start(cluster, authorities))
+    change = model_change.change_of(phase, cluster, authorities, model_change.settled_at_start(cluster, authorities))
     found = model_steps.host_steps(next(one for one in cluster.hosts if one.name == host), change)
     return [str(step) for step in found]
 
@@ -144,7 +144,7 @@ def test_a_control_plane_of_kubeadm_tells_its_signer_where_to_sign_from_before_t
 
 def stages_of(phase, host="n1", minor=(1, 37), layout=SYSTEMD):
     cluster = cluster_of(2, minor=minor, layout=layout)
-    change = model.change_of(phase, cluster, AUTHORITIES, model.settled_at_start(cluster, AUTHORITIES))
+    change = model_change.change_of(phase, cluster, AUTHORITIES, model_change.settled_at_start(cluster, AUTHORITIES))
     actor = next(actor for actor in model_steps.actors_of(change) if actor.name == host)
     return {stage.label: stage for stage in actor.stages}
 

@@ -11,9 +11,9 @@ import itertools
 import pytest
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster import hosts, layouts
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.catalogue import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS
-from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION, phases_of
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import NEW, OLD, ROTATION, phases_of
 from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.trust import TRUST
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_steps, plan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import model, model_change, model_steps, plan, recovery
 from ansible_collections.rekey.kubernetes.plugins.modules import pki_host
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 
@@ -50,21 +50,25 @@ def planned(on, minor, authorities, flags=True):
     rotation = plan.Rotation({name: seen.WITH_TOKENS.generations[name] for name in authorities}, minor)
     found = {}
     for phase, todo in plan.whole({"n1": on}, {"n1": observed(on, flags)}, rotation, seen.NOW):
-        done = todo["n1"]
-        # Of the copies that a phase installs only these two are read by a process.
-        signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home),
-                  SERVICE_ACCOUNTS: SERVICE_ACCOUNTS in done.copies}
-        written = {f"bundle {name}" for name in done.bundles} | {*done.leaves} | {name for name, moves in signer.items() if moves}
-        found[phase.name] = (written, {one.process for one in done.restarts})
+        found[phase.name] = act(todo["n1"])
     return found
+
+
+def act(done):
+    """Return what the plan writes on a host, as the model names it, and what it restarts."""
+    # Of the copies that a phase installs only these two are read by a process.
+    signer = {model.SIGNER: model.SIGNER in done.copies, model.SIGNER_PLACE: model.SIGNER in (*done.apart, *done.home),
+              model.SIGNER_KEY: model.SIGNER in done.home, SERVICE_ACCOUNTS: SERVICE_ACCOUNTS in done.copies}
+    written = {f"bundle {name}" for name in done.bundles} | {*done.leaves} | {name for name, moves in signer.items() if moves}
+    return written, {one.process for one in done.restarts}
 
 
 def modelled(on, minor, authorities, flags=True):
     """Return, by phase, the model's steps on the host."""
     cluster = model.Cluster((on,), minor, flags=flags)
-    settled, found = model.settled_at_start(cluster, authorities), {}
+    settled, found = model_change.settled_at_start(cluster, authorities), {}
     for phase in phases_of(authorities):
-        change = model.change_of(phase, cluster, authorities, settled)
+        change = model_change.change_of(phase, cluster, authorities, settled)
         found[phase.name] = model_steps.host_steps(on, change)
         settled = change.wanted
     return found
@@ -87,13 +91,63 @@ def test_the_model_writes_and_restarts_what_the_plan_does(name, minor):
             assert of_verb(steps, "start") == of_verb(steps, "stop")
 
 
+def left(on, held, rotation):
+    """Return what is seen on a host that a killed run has left like this."""
+    found = observed(on, flags=True)
+    for one in model.inputs_of(on, rotation.minor, seen.ALL):
+        value, bundle = held.written[one.key], found["bundles"].get(one.file.replace("bundle ", ""))
+        if one.side and bundle:
+            bundle["generations"] = rotation.names(hosts.bundles(on)[one.file.replace("bundle ", "")].authority, value)
+        elif one.name in found["pairs"]:
+            found["pairs"][one.name]["generation"] = rotation.names(AUTHORITY[one.name], [value])[0]
+        elif one.name == SERVICE_ACCOUNTS:
+            found["copies"][one.name]["generation"] = rotation.names(SERVICE_ACCOUNTS, [value])[0]
+        elif one.name == model.SIGNER_PLACE:
+            found["copies"][model.SIGNER]["apart"] = value == model.APART
+        elif one.name in (model.SIGNER, model.SIGNER_KEY):
+            place = "generation" if one.name == model.SIGNER else "home"
+            found["copies"][model.SIGNER][place] = rotation.names("kubernetes", [value])[0]
+        loaded = held.loaded.get(one.key)
+        if loaded == ():
+            found["processes"][one.component].update(running=False)
+        elif loaded and one.restart and loaded != (value,):
+            found["processes"][one.component].update(started=0.0)
+    return found
+
+
+AUTHORITY = {leaf.name: leaf.authority for leaf in LEAVES}
+BACK = plan.Rotation({name: {OLD: both[NEW], NEW: both[OLD]} for name, both in seen.WITH_TOKENS.generations.items()}, (1, 37))
+
+
+@pytest.mark.parametrize("rotation", [seen.WITH_TOKENS, BACK], ids=["on", "back"])
+@pytest.mark.parametrize("name", HOSTS)
+def test_the_model_does_what_the_plan_does_wherever_a_killed_run_has_left_the_host(name, rotation):
+    on = host(*HOSTS[name])
+    cluster, phases = model.Cluster((on,)), phases_of(seen.ALL)
+    elsewhere = {leaf.name for leaf in LEAVES} - {*hosts.pairs(on)}
+    for killed in recovery.kill(phases, cluster, seen.ALL):
+        settled = (killed.start if rotation is seen.WITH_TOKENS else recovery.swap(killed.start)).standing
+        expected = left(on, settled["n1"], rotation)
+        for phase in phases:
+            change = model_change.change_of(phase, cluster, seen.ALL, settled)
+            steps, done = model_steps.host_steps(on, change), plan.actions(on, expected, phase, rotation)
+            planned_writes, planned_restarts = act(done)
+            # The plan copies a key home that is there already: nothing changes by it.
+            moot = {name for name in (model.SIGNER_KEY,) if settled["n1"].written.get(name) == NEW}
+            where = f"{killed}; then {phase.name}"
+            assert of_verb(steps, "write") - elsewhere == planned_writes - moot, where
+            assert of_verb(steps, "stop") == planned_restarts, where
+            settled, expected = change.wanted, plan.predict(on, expected, done, rotation, seen.NOW)
+
+
 def kind(step):
     """What a step of the model is to pki_host."""
     if step.verb != "write":
         return step.verb
     file, = step.what
     copies = dict.fromkeys((model.SIGNER, SERVICE_ACCOUNTS), "copies")
-    return {**copies, model.SIGNER_PLACE: "flags"}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
+    moves = {model.SIGNER_KEY: "moves", model.SIGNER_PLACE: "flags"}
+    return {**copies, **moves}.get(file, "bundles" if file.startswith("bundle ") else "certificates")
 
 
 class Recorder:

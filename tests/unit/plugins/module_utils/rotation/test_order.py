@@ -282,9 +282,6 @@ def test_no_bundle_of_a_layout_can_be_left_behind(layout, bundle):
     assert (violation.generation, violation.trusts) == (NEW, (OLD,))
 
 
-# Visited in ``issue`` already, a kubelet is visited again in ``trust-clients``, when only the new generation signs: harmless, but
-# one restart of every kubelet more.
-HARMLESS_EARLIER = {("kubelet-client", "issue")}
 # ``issue`` is early for the leaves that only control planes verify: any phase before ``distrust`` does for them. They move there
 # because client certificates move before serving certificates (L2), and to leave ``serve`` to the serving certificate alone.
 # Nodes trust old and new alike until the very last phase, so the API servers' client certificate towards them can wait as well.
@@ -306,7 +303,7 @@ HARMFUL_ON = {("apiserver-kubelet-client", "distrust"): "kubeadm"}
 @pytest.mark.parametrize(("presenter", "here", "there"), MOVES, ids=lambda name: name)
 def test_a_presenter_moves_in_another_phase_only_where_that_is_known_to_be_harmless(presenter, here, there, layout):
     passes = check(moved(presenter, to=there), LAYOUTS[layout]) == []
-    harmless = (presenter, there) in HARMLESS_EARLIER | HARMLESS_LATER and HARMFUL_ON.get((presenter, there)) != layout
+    harmless = (presenter, there) in HARMLESS_LATER and HARMFUL_ON.get((presenter, there)) != layout
     assert passes == harmless
 
 

@@ -90,6 +90,32 @@ def test_no_gate_waits_for_what_only_one_of_two_hosts_publishes(on, done, rotati
         args = args._replace(observed=expected)
 
 
+def test_a_signer_whose_home_was_widened_before_the_run_was_killed_leaves_it_on_the_way_back():
+    """It is of the wanted generation, and at home; but a controller-manager accepts a signing file of one certificate only."""
+    on = KUBEADM["cp1"]
+    observed = forward({"cp1": on}, {"cp1": 0})["cp1"]
+    home = observed["bundles"]["kubernetes"]
+    home["generations"] = seen.ROTATION.names("kubernetes", (OLD, NEW))  # killed before it set the flags
+    observed["processes"]["kube-controller-manager"]["running"] = False
+    assert home["generations"][0] == observed["copies"]["signer"]["home"] == BACK.generations["kubernetes"][NEW]
+    todo = plan.actions(on, observed, ROTATION[0], BACK)
+    assert (todo.apart, todo.bundles) == (("signer",), {})
+    assert f"signer: signs from {home['path']}" in " ".join(todo.reasons)
+    assert "kube-controller-manager" in {one.process for one in todo.restarts}
+    # Once it is away it stays there until its home is narrow again.
+    steps = [plan.actions(on, one, phase, BACK) for phase, one in way(on, observed)]
+    assert [phase.name for phase, one in zip(ROTATION, steps) if one.apart] == ["trust"]
+    assert [phase.name for phase, one in zip(ROTATION, steps) if "signer" in one.home] == ["distrust"]
+    assert generations_in(after({"cp1": on}, {"cp1": observed}, BACK)) == {seen.OLD[name] for name in BACK.generations}
+
+
+def way(on, observed):
+    """Return each phase with what it finds on the host on the way back."""
+    for phase in ROTATION:
+        yield phase, observed
+        observed = plan.predict(on, observed, plan.actions(on, observed, phase, BACK), BACK, seen.NOW)
+
+
 def test_a_rotation_that_is_pending_can_be_turned_round():
     observed = forward(SYSTEMD, {"n1": 2, "n2": 1})
     stand = stands(seen.known(new=True), observed, {}, ["etcd"])["etcd"]
