@@ -44,6 +44,7 @@ NEW = "new"
 SECRET_TOKENS = "secret-tokens"  # the controller-manager signs with the same key what Secrets hold
 PROJECTED_TOKEN = "projected-token"  # what a kubelet has put into a pod's volume
 POD_TOKEN = "pod-token"  # what the pod's process has read of it
+SERVER = "apiserver"  # the leaf that every client of an API server judges
 
 
 class Phase(t.NamedTuple):
@@ -92,3 +93,20 @@ TOKEN_PHASES = (
 def phases_of(authorities: t.Container[str]) -> tuple[Phase, ...]:
     """Return the phases in which these rotate."""
     return (*ROTATION, *TOKEN_PHASES) if SERVICE_ACCOUNTS in authorities else ROTATION
+
+
+def first_phase_that_hurts(trusts: t.Container[str], presents: str, phases: t.Sequence[Phase] = ROTATION) -> str:
+    """Return the first phase in which a client of the API servers is refused, or refuses, that never reloads; "" where none hurts it.
+
+    :param trusts: the generations that it judges API servers by, for ever.
+    :param presents: the generation of its certificate, for ever; "" where it has none.
+    """
+    shown, accepted = {OLD}, {OLD}
+    for phase in phases:
+        # While a phase is under way some API servers are through it and others are not.
+        now_shown = {NEW} if SERVER in phase.presents else shown
+        now_accepted = {*phase.trusts} if phase.reaches(CONTROL_PLANE) else accepted
+        if any(one not in trusts for one in shown | now_shown) or (presents and presents not in accepted & now_accepted):
+            return phase.name
+        shown, accepted = now_shown, now_accepted
+    return ""

@@ -38,6 +38,8 @@ from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.model_s
 OFF_START = 2  # an edge has two ends
 _OTHER = {OLD: NEW, NEW: OLD}
 
+Place = tuple[int, Held]  # the number of an actor's stage, and what lies there
+
 
 class Killed(t.NamedTuple):
     """A state in which a run was killed, and where in which phase that was."""
@@ -114,23 +116,29 @@ def recover(killed: t.Iterable[Killed], phases: t.Sequence[Phase], cluster: mode
     return Recovery([], starts, states)
 
 
+def killed_at(walked: Walked, at: t.Sequence[Place]) -> Killed:
+    """Return the state in which each of the phase's actors is left at its place."""
+    labels = [(actor.name, actor.stages[step].label) for actor, (step, _held) in zip(walked.actors, at)]
+    standing = {actor.name: held for actor, (_step, held) in zip(walked.actors, at) if actor.name in walked.change.settled}
+    positions = tuple((name, label) for name, label in labels if label != BEFORE)
+    world = walked.worlds[tuple(step for step, _held in at)]
+    return Killed(walked.change.phase.name, positions, Start(standing, world))
+
+
+def places(actor: Actor) -> list[Place]:
+    """Return where a run that is killed may leave the actor."""
+    return [(step, held) for step, stage in enumerate(actor.stages) for held in stage.holds]
+
+
 def _killed(walked: Walked) -> t.Iterator[Killed]:
     """Return the states of one phase in which at most two actors are off the phase's start, by what lies on the hosts."""
-    places = [_places(actor) for actor in walked.actors]
-    for off in itertools.combinations(range(len(places)), min(OFF_START, len(places))):
-        for chosen in itertools.product(*(places[number] for number in off)):
-            at = [(0, actor.stages[0].holds[0]) for actor in walked.actors]
+    possible = [places(actor) for actor in walked.actors]
+    for off in itertools.combinations(range(len(possible)), min(OFF_START, len(possible))):
+        for chosen in itertools.product(*(possible[number] for number in off)):
+            at = [where[0] for where in possible]
             for number, place in zip(off, chosen):
                 at[number] = place
-            state = [(actor.name, step, held, actor.stages[step].label) for actor, (step, held) in zip(walked.actors, at)]
-            standing = {name: held for name, _step, held, _label in state if name in walked.change.settled}
-            positions = tuple((name, label) for name, _step, _held, label in state if label != BEFORE)
-            world = walked.worlds[tuple(step for _name, step, _held, _label in state)]
-            yield Killed(walked.change.phase.name, positions, Start(standing, world))
-
-
-def _places(actor: Actor) -> list[tuple[int, Held]]:
-    return [(step, held) for step, stage in enumerate(actor.stages) for held in stage.holds]
+            yield killed_at(walked, at)
 
 
 def _swapped(value: t.Any) -> t.Any:
