@@ -35,7 +35,8 @@ SIGNING_SECONDS = 30
 SHORTEST_VALIDITY_SECONDS = 600  # the least that the API accepts in expirationSeconds
 READERS = 8
 NODE_LEASES = "kube-node-lease"  # the namespace in which every kubelet renews a lease with its node's name every 10 s
-_NOT_SERVED = "doesn't have a resource type"
+# The latter where kubectl remembers for some hours what an API server of that address has once served.
+_NOT_SERVED = ("doesn't have a resource type", "could not find the requested resource")
 _INLINE_CA = re.compile(r"certificate-authority-data\"?:\s*\"?([A-Za-z0-9+/=]+)")
 
 
@@ -185,7 +186,7 @@ def _read(kubectl: Kubectl, rows: t.Sequence[table.Row]) -> list[Object]:
     try:
         return kubectl.list(",".join(dict.fromkeys(f"{one.kind}s" for one in rows)), field_selector=row.selector)
     except PkiError as exc:
-        if row.optional and _NOT_SERVED in exc.problem:
+        if row.optional and any(sign in exc.problem for sign in _NOT_SERVED):
             return []
         raise
 

@@ -20,6 +20,7 @@ class FakeCluster:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.calls: list[list[str]] = []
         self.unserved: set[str] = set()
+        self.unserved_message = 'error: the server doesn\'t have a resource type "{}"'
         self.logs = ""
         self.stuck = False
 
@@ -52,7 +53,7 @@ class FakeCluster:
         kinds = words[0].split(",")
         unknown = next((one for one in kinds if one in self.unserved), "")
         if unknown:
-            raise ValueError(f'error: the server doesn\'t have a resource type "{unknown}"')
+            raise ValueError(self.unserved_message.format(unknown))
         found = [one for (kind, _namespace, _name), one in self.objects.items() if {kind, f"{kind}s"} & {*kinds} and _is_meant(one, flags)]
         if len(words) > 1:
             found = [one for one in found if one["metadata"]["name"] == words[1]]
