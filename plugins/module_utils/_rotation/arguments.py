@@ -162,5 +162,3 @@ def _copy(name: str, on: hosts.Host, facts: t.Mapping[str, t.Any], key: str, pub
     item = {"name": name, "host": on.name}
     return ({**item, "key_path": key, **({"public_path": public} if public else {}), "wanted_public_sha256": facts["public_key_sha256"]},
             {**item, "key_path": facts["key_path"], "public_path": facts["certificate_path"]})
-
-

@@ -142,7 +142,7 @@ def test_workers_come_in_groups_once_a_first_one_is_proved_and_control_planes_al
     on = {**ON, "cp2": kubeadm_host("cp2", "etcd", "kube_control_plane")}
     on |= {f"w{number}": kubeadm_host(f"w{number}", "kube_node") for number in range(1, 7)}
     args = Arguments(on, seen.CLUSTER, {name: seen.healthy(one) for name, one in on.items()}, seen.ROTATION, seen.known(new=True),
-                               {}, nodes_at_a_time=3)
+                     {}, nodes_at_a_time=3)
     assert phase_arguments(args, ROTATION[2])["waves"] == [["cp1"], ["cp2"], ["w1"], ["w2", "w3", "w4"], ["w5", "w6"]]
 
 

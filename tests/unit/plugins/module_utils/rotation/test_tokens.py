@@ -158,7 +158,7 @@ def test_a_foreign_public_key_matters_only_where_the_key_rotates(authorities, re
 
 def test_hosts_that_use_another_key_are_not_provisioned_over():
     args = Arguments({"n1": seen.host()}, seen.CLUSTER, {"n1": seen.healthy(seen.host())}, seen.ROTATION,
-                               {**seen.known(), NEW: {**seen.known()[OLD]}}, {})
+                     {**seen.known(), NEW: {**seen.known()[OLD]}}, {})
     with pytest.raises(PkiError, match="service-accounts: hosts use service-accounts/20250101T000000Z"):
         arguments.provision_arguments(args, AUTHORITIES)
 
