@@ -36,9 +36,9 @@ def document_lines(document: t.Mapping[str, t.Any]) -> list[str]:
     if not document:
         return []
     minutes = document["seconds"] / 60
-    leaves = collections.Counter(one["name"] for one in document["certificates"])
-    listed = ", ".join(f"{name} {count}x" for name, count in sorted(leaves.items()))
-    return [f"new leaves, each valid for {document['certificates'][0]['validity']}: {listed}"] * bool(leaves) + [
+    leaves = collections.Counter((one["name"], one["validity"]) for one in document["certificates"])
+    listed = ", ".join(f"{name} {count}x for {validity}" for (name, validity), count in sorted(leaves.items()))
+    return [f"new leaves: {listed or 'none'}",
         f"expected time: about {minutes:.0f} min, as measured on small machines, and the workloads' rolling updates besides",
         "not covered, look after it yourself:", *(f"  {one}" for one in document["not_covered"])]
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import plan
+from ansible_collections.rekey.kubernetes.plugins.module_utils._cluster.phases import ROTATION
+from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation import plan, report
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.document import document
 from ansible_collections.rekey.kubernetes.plugins.module_utils._rotation.given import Arguments
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation import observations as seen
 from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation.test_kubeadm import ON as KUBEADM
+from ansible_collections.rekey.kubernetes.tests.unit.plugins.module_utils.rotation.test_rollback import forward
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs" / "plan.schema.json").read_text(encoding="utf-8"))
 REST = {"nothing_to_do": False, "problems": [], "stragglers": [], "workloads": [], "text": []}
@@ -52,6 +54,18 @@ def test_it_says_what_every_phase_does(on):
             for name, one in todo.items() if not one.nothing}
     assert {one["name"] for one in found["certificates"]} >= {"apiserver", "etcd-server", "front-proxy-client"}
     assert found["restarts"]["etcd"] == 2 * sum("etcd" in host.components for host in on.values())
+
+
+@pytest.mark.parametrize("on", [SYSTEMD, KUBEADM], ids=["systemd", "kubeadm"])
+@pytest.mark.parametrize("done", range(len(ROTATION) + 1))
+def test_a_run_that_goes_on_late_has_a_plan_too(on, done):
+    observed = forward(on, dict.fromkeys(on, done))
+    args = Arguments(on, seen.CLUSTER, observed, seen.ROTATION, seen.known(new=True), {})
+    found = document(args, plan.whole(on, observed, seen.ROTATION, seen.NOW), dict.fromkeys(seen.ROTATION.generations, True))
+    jsonschema.validate({**found, **REST}, SCHEMA)
+    text = report.document_lines(found)
+    assert ("new leaves: none" in text) == (not found["certificates"])
+    assert any(line.startswith("expected time: about") for line in text)
 
 
 def test_its_seconds_are_those_of_its_windows():
