@@ -38,9 +38,11 @@ def document_lines(document: t.Mapping[str, t.Any]) -> list[str]:
     minutes = document["seconds"] / 60
     leaves = collections.Counter((one["name"], one["validity"]) for one in document["certificates"])
     listed = ", ".join(f"{name} {count}x for {validity}" for (name, validity), count in sorted(leaves.items()))
-    return [f"new leaves: {listed or 'none'}",
+    return [
+        f"new leaves: {listed or 'none'}",
         f"expected time: about {minutes:.0f} min, as measured on small machines, and the workloads' rolling updates besides",
-        "not covered, look after it yourself:", *(f"  {one}" for one in document["not_covered"])]
+        "not covered, look after it yourself:", *(f"  {one}" for one in document["not_covered"]),
+    ]
 
 
 def tokens_left(stands: t.Mapping[str, Stand], objects: Objects, knows_kubelets: bool) -> list[str]:

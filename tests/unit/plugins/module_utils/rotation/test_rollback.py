@@ -48,7 +48,7 @@ def after(on, observed, rotation):
 
 
 @pytest.mark.parametrize("on", [SYSTEMD, KUBEADM], ids=["systemd", "kubeadm"])
-@pytest.mark.parametrize("done", itertools.product(range(len(ROTATION) + 1), repeat=2), ids=str)
+@pytest.mark.parametrize("done", [*itertools.product(range(len(ROTATION) + 1), repeat=2)], ids=str)
 def test_from_wherever_two_hosts_are_the_way_back_and_the_way_on_end_at_one_generation(on, done):
     observed = forward(on, dict(zip(on, done)))
     assert generations_in(after(on, observed, BACK)) == {seen.OLD[name] for name in BACK.generations}
