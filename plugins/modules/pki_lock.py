@@ -12,7 +12,7 @@ short_description: Let one run at a time work on a cluster's authorities
 version_added: 0.1.0
 description:
   - Takes or lets go of a lock on the authority host (O(path)) or in the cluster (O(kubeconfig)). It does not expire.
-  - A second run is refused with who holds the lock, since when, and at which phase the rotation stands.
+  - A second run is refused with who holds the lock and since when.
   - This is an action. It tells the module who runs the playbook, and takes over the lock of a run of the same controller whose process is
     gone, which is what a run leaves behind that was killed. Any other lock is broken only by O(break_run).
 author:
@@ -47,19 +47,14 @@ options:
     default: kubectl
   journal:
     description:
-      - File to which a line is added that says who has taken or let go of the lock, when, and O(note). It is for people and may be removed
-        at any time.
+      - File to which a line is added when a run lets go of the lock, or takes the place of one that has left it. It says who, when, since
+        when the lock was held, and O(note). It is for people and may be removed at any time.
     type: path
   note:
     description:
       - What the journal tells besides, such as the phase and the generations with their fingerprints.
     type: dict
     default: {}
-  stands_at:
-    description:
-      - The phase at which the rotation stands, for the message of a refusal.
-    type: str
-    default: unknown
   break_run:
     description:
       - The run whose lock is to be broken, as a refusal names it. A lock of any other run stays.
@@ -127,7 +122,6 @@ def argument_spec() -> dict[str, t.Any]:
         "kubectl": {"type": "path", "default": "kubectl"},
         "journal": {"type": "path"},
         "note": {"type": "dict", "default": {}},
-        "stands_at": {"type": "str", "default": "unknown"},
         "break_run": {"type": "str", "default": ""},
         "holder": {"type": "dict", "options": {"run": text, "operator": text, "controller": text}},
     }
@@ -139,9 +133,10 @@ def lock_of(module: AnsibleModule) -> Lock:
     return FileLock(params["path"]) if params["path"] else LeaseLock(Kubectl(runner(module), params["kubectl"], params["kubeconfig"]))
 
 
-def write_down(params: t.Mapping[str, t.Any], ours: Holder, event: str) -> None:
+def write_down(params: t.Mapping[str, t.Any], found: Holder, ours: Holder, event: str) -> None:
     """Add a line to the journal. What it says is nothing that a run depends on, so a full disk is no reason to stop."""
-    line = json.dumps({"time": ours.since, "event": event, "operator": ours.operator, "controller": ours.controller, **params["note"]})
+    line = json.dumps({"time": ours.since, "event": event, "operator": ours.operator, "controller": ours.controller,
+                       "held_since": found.since, "held_by": found.operator, **params["note"]})
     try:
         with open(params["journal"], "a", encoding="utf-8") as journal:
             journal.write(f"{line}\n")
@@ -155,7 +150,7 @@ def carry_out(module: AnsibleModule, lock: Lock, found: Holder | None, ours: Hol
     if params["state"] == "absent":
         changes = found is not None and found.run == ours.run
     else:
-        changes = may_take(lock.place, found, ours, params["break_run"], params["stands_at"])
+        changes = may_take(lock.place, found, ours, params["break_run"])
     if not changes or module.check_mode:
         return changes
     if params["state"] == "absent":
@@ -164,8 +159,8 @@ def carry_out(module: AnsibleModule, lock: Lock, found: Holder | None, ours: Hol
         lock.write(ours, found)
         if params["path"]:
             files.sweep(os.path.dirname(params["path"]))
-    if params["journal"]:
-        write_down(params, ours, "ends" if params["state"] == "absent" else "begins" if found is None else "begins in place of another run")
+    if params["journal"] and found is not None:
+        write_down(params, found, ours, "ends" if params["state"] == "absent" else "begins in place of another run")
     return True
 
 

@@ -35,18 +35,17 @@ def holder(given: t.Mapping[str, t.Any]) -> Holder:
     return Holder(*(str(given.get(name) or "unknown") for name in Holder._fields))
 
 
-def may_take(place: str, found: Holder | None, ours: Holder, replaces: str, stands_at: str) -> bool:
+def may_take(place: str, found: Holder | None, ours: Holder, replaces: str) -> bool:
     """Say whether the lock is to be written: not where the run holds it already.
 
     :param place: where the lock is, for the message.
     :param replaces: the run that is known, or said, to have ended.
-    :param stands_at: the phase at which the rotation stands.
     :raises PkiError: where another run holds it.
     """
     if found is None or found.run == replaces:
         return True
     if found.run == ours.run:
         return False
-    raise PkiError(place, f"another run is at work: {found.told()}; the rotation stands at {stands_at}",
+    raise PkiError(place, f"another run is at work: {found.told()}",
                    f"let it end; if you know that it has ended (ask its operator, look for its process), run again with "
                    f"-e pki_rotate_break_lock={found.run}")
