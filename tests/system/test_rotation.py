@@ -100,6 +100,8 @@ def test_the_plan_says_what_a_rotation_would_do_and_does_nothing(bed: Bed, play:
     said = played.log.read_text(encoding="utf-8")
     jsonschema.validate(json.loads(plan_file.read_text(encoding="utf-8")), json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert "phase 1 of 6, trust: control planes trust both generations" in said
+    # Nothing but the plan's file is written, not even in check mode.
+    assert changes(played) == 1
     assert "restarts in all: etcd 6x, kube-apiserver 6x" in said
     assert on_disk(bed) == files
     assert process_ids(bed, *(process for host in topology.HOSTS for process in host.processes)) == ids

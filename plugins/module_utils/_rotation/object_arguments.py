@@ -27,13 +27,14 @@ def object_arguments(args: Arguments, phase: Phase, expected: t.Mapping[str, Obs
     for row in objects.OBJECTS:
         if row.authority not in args.rotation.generations:
             continue
-        held = held_by_control_planes(row.authority, args, expected)
+        several = held_by_control_planes(row.authority, args, expected)
+        held = common(several)
         ours = row.keeper == objects.US and phase.reaches(CLIENTS) and bool(args.objects.get(row.name))
-        wanted += [(row.name, held[0])] * (ours or (row.keeper == objects.API_SERVER and last))
+        wanted += [(row.name, held)] * (ours or (row.keeper == objects.API_SERVER and last))
         gate += [{"ask": "signed"}] * ours
         if ours or row.keeper != objects.US:
-            exact = ours or last or (row.keeper != objects.API_SERVER and len(held) == 1)
-            gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": common(held)})
+            exact = ours or last or (row.keeper != objects.API_SERVER and len(several) == 1)
+            gate.append({"ask": "holds" if exact else "holds_at_least", "name": row.name, "generations": held})
     return {
         # Where clients' objects do not change they hold what the control planes' phase before has proved.
         "gate": [*(gate if phase.reaches(CONTROL_PLANE) or wanted else []), *_signer(args, phase, expected), *_nodes(args, phase)],

@@ -76,9 +76,12 @@ def test_no_gate_waits_for_what_only_one_of_two_hosts_publishes(on, done, rotati
     """Whichever controller-manager leads publishes what it trusts itself: while hosts differ, either is right."""
     on = {**on, "n3": on[next(iter(on))]._replace(name="n3")} if on is KUBEADM else on
     observed = forward(on, dict(zip(on, (*done, done[1]))))
-    args = Arguments(on, seen.CLUSTER, observed, rotation, seen.known(new=True), {})
+    args = Arguments(on, seen.CLUSTER, observed, rotation, seen.known(new=True), {"cluster-info": {"kube-public": []}})
     for phase in ROTATION:
         given = phase_arguments(args, phase)
+        written = [one["certificates"] for one in given["objects"]["bundles"] if one["object"]["name"] == "cluster-info"]
+        wanted = [one["generations"] for one in given["objects"]["gate"] if one.get("name") == "cluster-info"]
+        assert written == [[f"PEM of {name}" for name in names] for names in wanted], "what we write is what we wait for"
         expected = {name: plan.predict(host, args.observed[name], plan.actions(host, args.observed[name], phase, rotation), rotation,
                                        seen.NOW) for name, host in on.items()}
         published = [one["bundles"]["kubernetes"]["generations"] for name, one in expected.items() if "kubernetes" in one["bundles"]
